@@ -1,0 +1,15 @@
+"""Run by Alembic; the connection comes from ``serving.migrations.run``."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from serving.database import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,28 @@
+"""Opening what a command works with; every failure becomes one sentence for the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from triage import Pipeline
+
+
+class StartError(Exception):
+    """Why a command cannot start, in a sentence for the operator."""
+
+
+def open_pipeline(settings: Settings) -> Pipeline:
+    """The pipeline of the champion bundle, warmed up; raises ``StartError`` naming the file at fault."""
+    from triage import load_pipeline
+    from triage.bundle import BundleError
+    from triage.routing import PolicyError
+
+    try:
+        pipeline = load_pipeline(settings.models, policy=settings.policy)
+    except (BundleError, PolicyError) as error:
+        raise StartError(str(error)) from error
+    pipeline.warm_up()
+    return pipeline

@@ -1,0 +1,204 @@
+"""Calibration of the graph that will be served: temperatures, biases, thresholds, and when to abstain.
+
+Everything is fitted on the calibration split, read through the same int8 graph, windows and code as in service, so the
+dev split stays unseen until it is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from datasets import Dataset, DatasetDict
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from training.graph import build_graph
+from training.metrics import f_beta, quadratic_weighted_kappa
+from training.network import load_checkpoint
+from training.progress import track
+from triage.bundle import Calibration, HeadSpec, Limits, Manifest
+from triage.classifier import calibrate as probabilities_of
+from triage.classifier import combine
+from triage.model import Array, Model
+from triage.reading import confidence
+from triage.taxonomy import CRISIS_RISKS, HEADS, TAXONOMY_VERSION, Head
+
+log = structlog.get_logger()
+
+LIMITS = Limits(max_tokens=512, window_overlap=64)
+HARD_ROW_WEIGHT = 0.25
+"""Rows of a hard slice count this much: they are far more frequent in the corpus than in life."""
+FEWEST_POSITIVES = 8
+"""With fewer positives than this a label's own best threshold is chance; it takes its head's common one."""
+ILLICIT_FALSE_ALARMS = 0.005
+"""The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
+ABSTAIN_SHARE = 0.01
+
+Logits = dict[str, Array]
+
+
+def calibrate(corpus: DatasetDict, run: Path) -> Manifest:
+    """Build the graph of a finished run, fit its calibration and write the draft manifest ``run/draft.json``."""
+    parity = _graph(run)
+    data = corpus["calibration"]
+    logits = read_logits(run, data, "calibration")
+    weight = np.array([1.0 if not name else HARD_ROW_WEIGHT for name in data["slice"]])
+    targets = {head.name: np.array(data[head.name], dtype=np.float64) for head in HEADS}
+    manifest = Manifest(
+        format=1,
+        version=f"{datetime.now(UTC):%Y.%m.%d}-{run.name}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        taxonomy=TAXONOMY_VERSION,
+        limits=LIMITS,
+        heads=[HeadSpec(name=h.name, kind=h.kind, labels=[label.name for label in h.labels]) for h in HEADS],
+        calibration={h.name: _fit(h, logits[h.name].astype(np.float64), targets[h.name], weight) for h in HEADS},
+        thresholds={},
+        cutpoints={},
+        min_confidence=0.0,
+        files={},
+        corpus={},
+        recipe=json.loads((run / "recipe.json").read_text(encoding="utf-8")),
+        metrics={},
+        parity=parity,
+    )
+    probabilities = probabilities_by_row(logits, manifest)
+    ordinary = np.array([not name for name in data["slice"]])
+    manifest.thresholds = {
+        h.name: _thresholds(h, probabilities[h.name], targets[h.name], weight, ordinary)
+        for h in HEADS
+        if h.kind == "binary"
+    }
+    manifest.cutpoints = {
+        h.name: {
+            label.name: _cutpoints(probabilities[h.name][:, i], targets[h.name][:, i])
+            for i, label in enumerate(h.labels)
+        }
+        for h in HEADS
+        if h.kind == "ordinal"
+    }
+    manifest.min_confidence = _least_confidence(probabilities, manifest, ordinary)
+    (run / "draft.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    log.info("calibrate", rows=len(data), thresholds=manifest.thresholds, min_confidence=manifest.min_confidence)
+    return manifest
+
+
+def read_logits(run: Path, data: Dataset, split: str) -> Logits:
+    """Raw logits of the run's int8 graph by head, (rows, labels[, 3]); kept beside the run and reused."""
+    path = run / f"logits-{split}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            if list(kept["ids"]) == list(data["id"]):
+                return {head.name: kept[head.name] for head in HEADS}
+    model = Model(
+        run / "graph" / "model.onnx",
+        run / "checkpoint" / "tokenizer.json",
+        max_tokens=LIMITS.max_tokens,
+        overlap=LIMITS.window_overlap,
+    )
+    texts = track(list(data["text"]), f"read {split}")
+    rows = [combine([model.run(window) for window in model.windows(text)])[0] for text in texts]
+    logits = {head.name: np.stack([row[head.name] for row in rows]) for head in HEADS}
+    np.savez(path, ids=np.array(data["id"]), **logits)  # type: ignore[arg-type]
+    return logits
+
+
+def probabilities_by_row(logits: Logits, manifest: Manifest) -> Logits:
+    """Calibrated probabilities of many texts, computed row by row by the code that serves."""
+    rows = [
+        probabilities_of({name: value[i] for name, value in logits.items()}, manifest)
+        for i in range(len(logits["types"]))
+    ]
+    return {head.name: np.stack([row[head.name] for row in rows]) for head in HEADS}
+
+
+def _graph(run: Path) -> dict[str, Any]:
+    path = run / "graph" / "parity.json"
+    if not path.exists():
+        parity = build_graph(load_checkpoint(run / "checkpoint"), run / "checkpoint" / "tokenizer.json", run / "graph")
+        path.write_text(json.dumps(parity, indent=1), encoding="utf-8")
+    parity = json.loads(path.read_text(encoding="utf-8"))
+    return dict(parity)
+
+
+def _fit(head: Head, logits: NDArray[Any], targets: NDArray[Any], weight: NDArray[Any]) -> Calibration:
+    """Temperature and biases of least negative log-likelihood; ordinal heads learnt thresholds and need no bias."""
+    count = len(head.labels)
+
+    def loss(parameters: NDArray[Any]) -> float:
+        bias = parameters[1:] if head.kind != "ordinal" else np.zeros(1)
+        shifted = (logits + (bias if head.kind != "ordinal" else 0.0)) / np.exp(parameters[0])
+        if head.kind == "choice":
+            log_p = shifted - np.logaddexp.reduce(shifted, axis=1, keepdims=True)
+            nll = -log_p[np.arange(len(targets)), targets.astype(int)]
+        else:
+            nll = (np.logaddexp(0, shifted) - targets * shifted).reshape(len(targets), -1).sum(axis=1)
+        return float((nll * weight).sum() / weight.sum() + 1e-3 * (bias**2).sum())
+
+    found = minimize(loss, np.zeros(1 + (count if head.kind != "ordinal" else 0)), method="L-BFGS-B")
+    bias = found.x[1:] if head.kind != "ordinal" else np.zeros(count)
+    return Calibration(temperature=round(float(np.exp(found.x[0])), 5), bias=[round(float(b), 5) for b in bias])
+
+
+def _thresholds(
+    head: Head, probabilities: Array, targets: NDArray[Any], weight: NDArray[Any], ordinary: NDArray[np.bool_]
+) -> dict[str, float]:
+    """The probability from which a label counts: best F1, for signs of crisis best F2, illicit with few false alarms."""
+    grid = np.round(np.arange(0.10, 0.91, 0.01), 2)
+    every = np.repeat(weight, len(head.labels))
+    common = _best(grid, lambda t: f_beta(targets.ravel(), probabilities.ravel() >= t, every))
+    thresholds = {}
+    for index, label in enumerate(head.labels):
+        gold, p = targets[:, index], probabilities[:, index]
+        beta = 2.0 if label.name in CRISIS_RISKS else 1.0
+        own = common
+        if gold.sum() >= FEWEST_POSITIVES:
+            own = _best(grid, lambda t, g=gold, q=p, b=beta: f_beta(g, q >= t, weight, b))  # type: ignore[misc]
+        if label.name == "illicit":
+            innocent = np.sort(p[ordinary & (gold == 0)])
+            own = max(own, float(innocent[int(np.ceil(len(innocent) * (1 - ILLICIT_FALSE_ALARMS))) - 1]) + 1e-4)
+        thresholds[label.name] = round(own, 4)
+    return thresholds
+
+
+def _best(grid: NDArray[Any], score: Any) -> float:
+    """The middle of the grid values around the best smoothed score: a single lucky peak is no threshold."""
+    scores = np.array([score(t) for t in grid])
+    smoothed = np.convolve(np.pad(scores, 3, mode="edge"), np.ones(7) / 7, mode="valid")
+    return float(grid[int(smoothed.argmax())])
+
+
+def _cutpoints(probabilities: Array, targets: NDArray[Any]) -> list[float]:
+    """Where P(level >= k) makes level k, by coordinate search for the best quadratic-weighted kappa."""
+    gold = targets.sum(axis=1).astype(int)
+    cutpoints = [0.5, 0.5, 0.5]
+    grid = np.round(np.arange(0.15, 0.86, 0.02), 2)
+    for _ in range(2):
+        for k in range(3):
+            if (gold > k).sum() < FEWEST_POSITIVES:
+                continue
+
+            def score(t: float, k: int = k) -> float:
+                trial = [*cutpoints[:k], t, *cutpoints[k + 1 :]]
+                return quadratic_weighted_kappa(gold, levels(probabilities, trial))
+
+            cutpoints[k] = _best(grid, score)
+    return cutpoints
+
+
+def levels(at_least: Array, cutpoints: list[float]) -> NDArray[np.int64]:
+    """Levels of many rows from P(level >= 1..3), (rows, 3)."""
+    return np.asarray(np.cumprod(at_least >= np.array(cutpoints), axis=1).sum(axis=1), dtype=np.int64)
+
+
+def _least_confidence(probabilities: Logits, manifest: Manifest, ordinary: NDArray[np.bool_]) -> float:
+    """The confidence below which the least certain percent of ordinary complaints lies."""
+    certain = [
+        confidence({name: value[i] for name, value in probabilities.items()}, manifest)
+        for i in np.flatnonzero(ordinary)
+    ]
+    return round(float(np.quantile(certain, ABSTAIN_SHARE)), 4)

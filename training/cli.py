@@ -1,0 +1,136 @@
+"""``fenzhen-train``: one command a stage, each of them restartable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from triage.bundle import BundleError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, calibrate, measure and promote a model.")
+
+Work = Annotated[Path, typer.Option(help="Where corpora and runs are kept between stages.")]
+Name = Annotated[str, typer.Option("--run", help="Name of the run; another name is another model.")]
+Models = Annotated[Path, typer.Option(help="The models folder with the bundles and aliases.json.")]
+WORK, MODELS = Path("var/training"), Path("models")
+
+
+@app.command()
+def corpus(
+    data: Annotated[Path, typer.Argument(help="Folder with the labelled *.jsonl files.", exists=True, file_okay=False)],
+    work: Work = WORK,
+    calibration: Annotated[float, typer.Option(min=0.01, max=0.5, help="Share of training rows held back.")] = 0.08,
+    mood_rows: Annotated[int, typer.Option(min=0, help="At most so many rows of the mood corpus.")] = 1500,
+) -> None:
+    """Check the labelled texts, split them and drop near-duplicates across splits."""
+    from training.corpus import build_corpus
+
+    with _explained():
+        build_corpus(data, work / "corpus", calibration=calibration, mood_rows=mood_rows)
+
+
+@app.command()
+def finetune(
+    encoder: Annotated[str, typer.Option(help="Pretrained encoder: a hub id or a local folder.")],
+    run: Name = "model",
+    work: Work = WORK,
+    layers: Annotated[int, typer.Option(min=1, help="Encoder layers to keep.")] = 6,
+    epochs: Annotated[float, typer.Option(min=0.01)] = 4.5,
+    batch: Annotated[int, typer.Option(min=1)] = 32,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 2e-4,
+    seed: int = 7,
+) -> None:
+    """Fine-tune encoder and heads; an interrupted run goes on where it was."""
+    from training.finetune import Recipe
+    from training.finetune import finetune as train
+
+    recipe = Recipe(encoder=encoder, layers=layers, epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed)
+    with _explained():
+        train(_load_corpus(work), work / "runs" / run, recipe)
+
+
+@app.command()
+def calibrate(run: Name = "model", work: Work = WORK) -> None:
+    """Export and quantise the graph, then fit temperatures and thresholds on the calibration split."""
+    from training.calibrate import calibrate as fit
+
+    with _explained():
+        fit(_load_corpus(work), work / "runs" / run)
+
+
+@app.command()
+def evaluate(run: Name = "model", work: Work = WORK) -> None:
+    """Measure the calibrated run on the dev split, beside the TF-IDF baseline."""
+    from training.evaluate import evaluate as measure
+
+    with _explained():
+        measure(_load_corpus(work), work / "runs" / run)
+
+
+@app.command()
+def export(
+    run: Name = "model",
+    work: Work = WORK,
+    models: Models = MODELS,
+    samples: Annotated[Path | None, typer.Option(help="Shareable samples for the card's list of errors.")] = None,
+) -> None:
+    """Write the bundle models/<version> and print its version."""
+    from training.export import export as write
+
+    with _explained():
+        typer.echo(write(_load_corpus(work), work / "corpus", work / "runs" / run, models, samples).name)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="The bundle's version; 'latest' for the newest one.")],
+    models: Models = MODELS,
+) -> None:
+    """Make a bundle the champion, if it meets the conditions."""
+    from training.promote import promote as make_champion
+
+    with _explained():
+        chosen = _latest(models) if version == "latest" else version
+        typer.echo(f"champion: {make_champion(models, chosen).champion}")
+
+
+@app.command()
+def rollback(models: Models = MODELS) -> None:
+    """Make the former champion the champion again."""
+    from training.promote import roll_back
+
+    with _explained():
+        typer.echo(f"champion: {roll_back(models).champion}")
+
+
+def _load_corpus(work: Path) -> Any:
+    from datasets import load_from_disk
+
+    if not (work / "corpus" / "report.json").exists():
+        raise ValueError(f"{work / 'corpus'}: no corpus yet; run 'fenzhen-train corpus DATA' first")
+    return load_from_disk(str(work / "corpus"))
+
+
+def _latest(models: Path) -> str:
+    from triage.bundle import MANIFEST, Manifest
+
+    manifests = [Manifest.model_validate_json(p.read_bytes()) for p in models.glob(f"*/{MANIFEST}")]
+    if not manifests:
+        raise ValueError(f"{models}: holds no bundle; run 'fenzhen-train export' first")
+    return max(manifests, key=lambda m: m.created).version
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Expected errors as one line and exit code 2; anything else is a bug and keeps its trace."""
+    try:
+        yield
+    except (ValueError, OSError, BundleError, RuntimeError) as error:
+        if type(error) is RuntimeError:
+            raise
+        typer.echo(f"fenzhen-train: {error}", err=True)
+        raise typer.Exit(2) from error

@@ -1,0 +1,140 @@
+"""From the torch network to the ONNX graph that is served: export, int8 weights, and the proof that they agree."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import structlog
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+
+from training.network import TriageNetwork
+from triage.model import Array, Model, Window
+from triage.taxonomy import HEADS
+
+log = structlog.get_logger()
+
+OUTPUTS = (*(head.name for head in HEADS), "contributions", "sentence_embedding")
+LENGTHS = (3, 17, 64, 200, 512)
+"""Token counts that the exported graph is compared with torch on."""
+EXPORT_TOLERANCE = 1e-3
+
+
+class ParityError(RuntimeError):
+    """An exported graph that does not compute what the network computes."""
+
+
+class _Served(nn.Module):
+    """The network as the graph has it: one text, no mask, plain tensors out in the order of ``OUTPUTS``."""
+
+    def __init__(self, network: TriageNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
+        logits, contributions, embedding = self.network.scores(input_ids, None)
+        return (*(logits[head.name] for head in HEADS), contributions, embedding)
+
+
+def build_graph(network: TriageNetwork, tokenizer: Path, out: Path) -> dict[str, Any]:
+    """Write ``fp32.onnx`` and ``model.onnx`` (int8 weights) into ``out``; the largest differences from torch by output.
+
+    Raises ParityError when a name or shape differs or a single-precision value is off by more than the tolerance.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    network.eval()
+    _export(network, out / "fp32.onnx")
+    _quantise(out / "fp32.onnx", out / "model.onnx")
+    parity: dict[str, Any] = {
+        "lengths": list(LENGTHS),
+        "fp32_max_difference": _compare(network, out / "fp32.onnx", tokenizer),
+        "int8_max_difference": _compare(network, out / "model.onnx", tokenizer),
+        "bytes": {"fp32": (out / "fp32.onnx").stat().st_size, "int8": (out / "model.onnx").stat().st_size},
+    }
+    worst = max(parity["fp32_max_difference"].values())
+    if worst > EXPORT_TOLERANCE:
+        raise ParityError(f"{out / 'fp32.onnx'}: differs from torch by {worst:.2g}, allowed {EXPORT_TOLERANCE:.2g}")
+    log.info("graph", fp32=f"{worst:.2g}", int8=f"{max(parity['int8_max_difference'].values()):.2g}")
+    return parity
+
+
+def alone_equals_in_company(model: Model, texts: list[str], threads: int = 4) -> dict[str, Any]:
+    """Whether each text scores bit for bit the same alone, again, in reverse order and beside ``threads`` others."""
+    windows = [model.windows(text)[0] for text in texts]
+    alone = [model.run(window) for window in windows]
+    reverse = [model.run(window) for window in reversed(windows)][::-1]
+    with ThreadPoolExecutor(threads) as pool:
+        company = list(pool.map(model.run, windows))
+    same = [
+        all(np.array_equal(a[name], b[name]) and np.array_equal(a[name], c[name]) for name in a)
+        for a, b, c in zip(alone, reverse, company, strict=True)
+    ]
+    return {"texts": len(texts), "threads": threads, "identical": sum(same)}
+
+
+def _export(network: TriageNetwork, path: Path) -> None:
+    example = torch.randint(5, 1000, (1, 24))
+    torch.onnx.export(
+        _Served(network),
+        (example,),
+        str(path),
+        dynamo=True,
+        input_names=["input_ids"],
+        output_names=list(OUTPUTS),
+        dynamic_shapes={"input_ids": {1: torch.export.Dim("tokens", min=2, max=512)}},
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _quantise(source: Path, target: Path) -> None:
+    """Dynamic int8: weights per channel in 7 bits, which CPUs without VNNI need to add up without overflow."""
+    graph = onnx.load(source)
+    del graph.graph.value_info[:]  # the exporter's shapes are stale once the quantiser has rewritten nodes
+    heads = [node.name for node in graph.graph.node if _belongs_to_heads(node)]
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = Path(folder) / "graph.onnx"
+        onnx.save(graph, stripped)
+        quantize_dynamic(
+            stripped,
+            target,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+            op_types_to_quantize=["MatMul", "Gather", "Gemm"],
+            nodes_to_exclude=heads,
+        )
+
+
+def _belongs_to_heads(node: onnx.NodeProto) -> bool:
+    """Heads stay in single precision, so that a logit is exactly the sum of its contributions."""
+    scopes = [entry.value for entry in node.metadata_props if "name_scopes" in entry.key]
+    return not any("encoder" in scope for scope in scopes)
+
+
+def _compare(network: TriageNetwork, path: Path, tokenizer: Path) -> dict[str, float]:
+    model = Model(path, tokenizer, max_tokens=512, overlap=64)
+    generator = torch.Generator().manual_seed(1)
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    for length in LENGTHS:
+        ids = torch.randint(5, network.encoder.config.vocab_size, (1, length), generator=generator)
+        with torch.no_grad():
+            expected = dict(zip(OUTPUTS, _Served(network)(ids), strict=True))
+        found = model.run(Window(ids[0].numpy(), []))
+        if set(found) != set(OUTPUTS):
+            raise ParityError(f"{path}: outputs: expected {list(OUTPUTS)}, found {list(found)}")
+        for name, value in expected.items():
+            worst[name] = max(worst[name], _difference(path, name, value[0].numpy(), found[name]))
+    return worst
+
+
+def _difference(path: Path, name: str, expected: Array, found: Array) -> float:
+    if expected.shape != found.shape:
+        raise ParityError(f"{path}: {name}: expected the shape {expected.shape}, found {found.shape}")
+    return float(np.abs(expected - found).max())

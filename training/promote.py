@@ -1,0 +1,71 @@
+"""Which bundle serves: promotion with its conditions, and the way back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from triage.bundle import ALIASES, Alias, Aliases, Manifest, open_bundle, read_aliases, write_aliases
+
+MACRO_MARGIN, INTENSITY_MARGIN = 0.03, 0.05
+"""How far a bundle must stand above the TF-IDF baseline trained on the same rows, in macro-F1 and in kappa."""
+
+
+class PromotionRefusedError(RuntimeError):
+    """The bundle does not meet the conditions; the message lists each with what was measured."""
+
+
+def promote(models: Path, version: str) -> Aliases:
+    """Make ``version`` the champion and return the new aliases. Raises PromotionRefusedError or BundleError."""
+    aliases = read_aliases(models) if (models / ALIASES).exists() else Aliases()
+    manifest = open_bundle(models / version).manifest
+    champion = open_bundle(models / aliases.champion).manifest if aliases.champion else None
+    if failed := objections(manifest, champion):
+        raise PromotionRefusedError(f"{version} is not promoted: " + "; ".join(failed))
+    return _set_champion(models, aliases, version)
+
+
+def roll_back(models: Path) -> Aliases:
+    """Make the champion before this one the champion again. Raises PromotionRefusedError when there was none."""
+    aliases = read_aliases(models)
+    champions = [entry.version for entry in aliases.history if entry.alias == "champion"]
+    former = [version for version in champions if version != aliases.champion]
+    if not former:
+        raise PromotionRefusedError(f"{models / ALIASES}: no earlier champion to go back to")
+    open_bundle(models / former[-1])
+    return _set_champion(models, aliases, former[-1])
+
+
+def objections(manifest: Manifest, champion: Manifest | None) -> list[str]:
+    """Every condition that ``manifest`` fails, with what was expected and found; empty when it may serve."""
+    dev, baseline, parity = manifest.metrics["dev"], manifest.metrics["baseline"], manifest.parity
+    failed = []
+    for key, margin in (("macro3", MACRO_MARGIN), ("intensity_qwk", INTENSITY_MARGIN)):
+        least = baseline[key] + margin
+        if dev[key] < least:
+            failed.append(f"{key}: expected at least {least:.3f} (baseline + {margin}), found {dev[key]:.3f}")
+    company = parity["alone_equals_in_company"]
+    if company["identical"] != company["texts"]:
+        failed.append(f"alone = in company: expected {company['texts']} texts, found {company['identical']}")
+    if champion is not None:
+        low = champion.metrics["dev"]["macro3_ci95"][0]
+        if dev["macro3"] < low:
+            failed.append(f"macro3: expected at least {low:.3f} (the champion's interval), found {dev['macro3']:.3f}")
+        crisis = champion.metrics["slices"]["crisis"]["found"]
+        if manifest.metrics["slices"]["crisis"]["found"] < crisis:
+            found = manifest.metrics["slices"]["crisis"]["found"]
+            failed.append(f"crisis recall: expected at least the champion's {crisis:.3f}, found {found:.3f}")
+    return failed
+
+
+def _set_champion(models: Path, aliases: Aliases, version: str) -> Aliases:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    changed = aliases.model_copy(
+        update={
+            "champion": version,
+            "challenger": None if aliases.challenger == version else aliases.challenger,
+            "history": [*aliases.history, Alias(alias="champion", version=version, since=since)],
+        }
+    )
+    write_aliases(models, changed)
+    return changed
