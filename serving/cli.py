@@ -49,9 +49,9 @@ def triage(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; FENZHEN_WORKERS.")] = None,
 ) -> None:
     """Triage a file offline: no server, no database. Run again after an interruption it continues."""
-    from serving.job_state import JobError
-    from serving.offline import run
-    from serving.progress import configure_job_logging
+    from serving.offline.job import run
+    from serving.offline.progress import configure_job_logging
+    from serving.offline.state import JobError
     from serving.startup import StartError, open_pipeline
 
     configure_job_logging()
@@ -81,8 +81,8 @@ def create_key(name: Annotated[str, typer.Argument(help="Who or what will use th
 @keys.command("list")
 def list_keys() -> None:
     """Print name, first characters, creation and revocation of every key."""
-    from serving import repository
-    from serving.database import reader
+    from serving.storage import repository
+    from serving.storage.database import reader
 
     with reader(_database()).connect() as connection:
         for row in repository.api_key_rows(connection):
@@ -105,7 +105,7 @@ def revoke_key(name: Annotated[str, typer.Argument(help="Name of the key.")]) ->
 @database.command("upgrade")
 def upgrade_database() -> None:
     """Create the tables, or bring them to the version this program needs."""
-    from serving.database import SCHEMA_REVISION
+    from serving.storage.database import SCHEMA_REVISION
 
     _database()
     typer.echo(f"The database is at revision {SCHEMA_REVISION}.")
@@ -125,7 +125,7 @@ def _settings(**given: object) -> Settings:
 
 def _database() -> Engine:
     from serving.startup import StartError
-    from serving.storage import open_database
+    from serving.storage.opening import open_database
 
     try:
         return open_database(_settings())[0]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from serving import repository
 from serving.clock import utc_now
-from serving.database import reader
+from serving.storage import repository
+from serving.storage.database import reader
 
 PREFIX = "fz_"
 REFRESH_SECONDS = 1.0

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import uvicorn
 
-from serving import repository
-from serving.api import create_app
-from serving.database import database_url, reader
-from serving.documentation import TICKET_EXAMPLE
+from serving.http.api import create_app
+from serving.http.documentation import TICKET_EXAMPLE
 from serving.observability import configure_logging
 from serving.settings import Settings
 from serving.startup import StartError, open_pipeline
-from serving.storage import open_database
+from serving.storage import repository
+from serving.storage.database import database_url, reader
+from serving.storage.opening import open_database
 from triage import Pipeline
 
 _BACKLOG = 2048

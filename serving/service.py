@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from serving import repository
 from serving.clock import iso_utc, utc_now
-from serving.database import reader
-from serving.ledger import Claim, Stored, Verdict, claimed, write
 from serving.observability import Metrics
 from serving.privacy import Pseudonyms
-from serving.writer import Writer
+from serving.storage import repository
+from serving.storage.database import reader
+from serving.storage.ledger import Claim, Stored, Verdict, claimed, write
+from serving.storage.writer import Writer
 from triage.decision import Decision
 from triage.redaction import redact_json
 from triage.ticket import Ticket

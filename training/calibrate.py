@@ -44,8 +44,10 @@ Logits = dict[str, Array]
 
 def calibrate(corpus: DatasetDict, run: Path) -> Manifest:
     """Build the graph of a finished run, fit its calibration and write the draft manifest ``run/draft.json``."""
-    parity = _graph(run)
     data = corpus["calibration"]
+    if not len(data):
+        raise ValueError("calibration: the split is empty; build the corpus with more rows or a larger --calibration")
+    parity = _graph(run)
     logits = read_logits(run, data, "calibration")
     weight = np.array([1.0 if not name else HARD_ROW_WEIGHT for name in data["slice"]])
     targets = {head.name: np.array(data[head.name], dtype=np.float64) for head in HEADS}
@@ -147,7 +149,7 @@ def _fit(head: Head, logits: NDArray[Any], targets: NDArray[Any], weight: NDArra
 def _thresholds(
     head: Head, probabilities: Array, targets: NDArray[Any], weight: NDArray[Any], ordinary: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """The probability from which a label counts: best F1, for signs of crisis best F2, illicit with few false alarms."""
+    """The probability from which a label counts: best F1, for crisis best F2, illicit with few false alarms."""
     grid = np.round(np.arange(0.10, 0.91, 0.01), 2)
     every = np.repeat(weight, len(head.labels))
     common = _best(grid, lambda t: f_beta(targets.ravel(), probabilities.ravel() >= t, every))

@@ -13,6 +13,15 @@ from triage.bundle import BundleError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, calibrate, measure and promote a model.")
 
+
+@app.callback()
+def start() -> None:
+    """Train, calibrate, measure and promote a model."""
+    from training.progress import configure
+
+    configure()
+
+
 Work = Annotated[Path, typer.Option(help="Where corpora and runs are kept between stages.")]
 Name = Annotated[str, typer.Option("--run", help="Name of the run; another name is another model.")]
 Models = Annotated[Path, typer.Option(help="The models folder with the bundles and aliases.json.")]

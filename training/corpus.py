@@ -33,6 +33,12 @@ SPLITS = ("train", "calibration", "dev")
 LICENCES = {"brighter": "CC BY 4.0", "fenzhen-samples": "Apache-2.0", "authored": "written for this project"}
 """Licences by source name, where a row states none itself. Everything else is carried as ``none stated``."""
 
+HARD_SLICES = frozenset(
+    "illicit illicit_posts illicit_near illicit_near_posts refusal refusal_near crisis crisis_near self_harm violence "
+    "near media media_legal group safety vulnerable".split()
+)
+"""Slices of texts written to be hard. Their labels are far more frequent than in life, so they are kept apart."""
+
 Grade = Literal[0, 1, 2, 3]
 
 
@@ -200,7 +206,7 @@ def _cumulative(grade: int) -> list[float]:
 
 def _complaint(row: ComplaintRow) -> dict[str, Any]:
     out = _blank(row.id, row.text, row.source, row.licence)
-    out["slice"] = row.slice or ""
+    out["slice"] = row.slice if row.slice in HARD_SLICES else ""
     out["types"] = _multi_hot(row.types, names(TYPES))
     out["primary"] = [*names(TYPES), "other"].index(row.primary)
     out["intensity"] = [_cumulative(row.intensity)]

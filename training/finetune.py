@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -95,7 +96,7 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
         report_to=[],
         remove_unused_columns=False,
         dataloader_num_workers=0,
-        disable_tqdm=None,
+        disable_tqdm=not sys.stderr.isatty(),
     )
     optimizer = torch.optim.AdamW(_parameter_groups(network, recipe), weight_decay=recipe.weight_decay, fused=True)
     steps = math.ceil(len(rows) / recipe.batch) * recipe.epochs

@@ -16,11 +16,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from serving.api import create_app
-from serving.database import open_engine, upgrade
+from serving.http.api import create_app
 from serving.observability import configure_logging
 from serving.privacy import Pseudonyms
 from serving.settings import Settings
+from serving.storage.database import open_engine, upgrade
 from triage.decision import Decision, Level, Receipt, Route
 from triage.redaction import redact
 from triage.text import clean

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, func, select
 
-from serving.database import decisions
+from serving.storage.database import decisions
 
 JSON = {"Content-Type": "application/json"}
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, func, select
 
-from serving.database import decisions
+from serving.storage.database import decisions
 
 TICKET = {"text": "客服答应三天退款,现在十天了还没到账", "ticket_id": "A/1", "source": "crm"}
 NAMELESS = {"text": TICKET["text"]}

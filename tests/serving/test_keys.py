@@ -6,8 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, select
 
-from serving.database import api_keys
 from serving.keys import REFRESH_SECONDS, KeyNameError, create_key, revoke_key
+from serving.storage.database import api_keys
 
 V1 = [
     ("POST", "/v1/triage"),

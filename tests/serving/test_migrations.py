@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from serving import migrations
-from serving.database import SCHEMA_REVISION, database_url, metadata, open_engine, schema_revision, upgrade
+from serving.storage import migrations
+from serving.storage.database import SCHEMA_REVISION, database_url, metadata, open_engine, schema_revision, upgrade
 
 
 def test_migrated_tables_match_the_code(engine: Engine) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import offline
-from serving.job_state import JobError, JobState
+from serving.offline import job as offline
+from serving.offline.state import JobError, JobState
 from serving.settings import Settings
 
 LINES = [{"text": f"第{n}次打电话没人接", "ticket_id": f"T{n}", "source": "crm"} for n in range(60)]

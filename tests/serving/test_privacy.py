@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, select
 
-from serving.database import decisions
 from serving.observability import configure_logging
 from serving.privacy import Pseudonyms, load_or_create_secret
+from serving.storage.database import decisions
 
 PHONE, OTHER_PHONE, ID_CARD, CARD = "13812345678", "15987654321", "11010519491231002X", "6222021234567894"
 EMAIL = "li.lei@example.com"

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from serving import repository
 from serving.problems import FieldError, ProblemError
+from serving.storage import repository
 from triage.decision import Decision
 
 _INSERT_ATTEMPTS = 10

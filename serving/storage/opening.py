@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from serving import repository
-from serving.database import open_engine, upgrade
 from serving.privacy import Pseudonyms, load_or_create_secret
 from serving.settings import Settings
 from serving.startup import StartError
+from serving.storage import repository
+from serving.storage.database import open_engine, upgrade
 
 _SPARE_CONNECTIONS = 8
 """Database connections beside one per worker: the writer, health checks and reads."""

@@ -1,10 +1,10 @@
-"""Run by Alembic; the connection comes from ``serving.migrations.run``."""
+"""Run by Alembic; the connection comes from ``serving.storage.migrations.run``."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from serving.database import metadata
+from serving.storage.database import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from serving.job_state import JobState
+from serving.offline.state import JobState
 
 _log = logging.getLogger("fenzhen.progress")
 _SECONDS_BETWEEN_LINES = 10.0

@@ -146,7 +146,7 @@ def schema_revision(engine: Engine) -> str | None:
 def upgrade(engine: Engine) -> None:
     """Bring the tables to ``SCHEMA_REVISION``. Does nothing, and does not import Alembic, when they are there."""
     if schema_revision(engine) != SCHEMA_REVISION:
-        from serving.migrations import run
+        from serving.storage.migrations import run
 
         run(engine)
 

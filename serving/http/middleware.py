@@ -8,8 +8,8 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.http.responses import as_problem, problem_response
 from serving.observability import Metrics
-from serving.responses import as_problem, problem_response
 
 _log = structlog.get_logger("fenzhen.access")
 

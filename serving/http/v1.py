@@ -11,16 +11,16 @@ import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from serving.admission import Admission
-from serving.body import idempotency_key, read_body
-from serving.documentation import TICKET_EXAMPLE, BatchReply, BatchRequest, TicketHistory, reads, replies
+from serving.http.admission import Admission
+from serving.http.body import idempotency_key, read_body
+from serving.http.documentation import TICKET_EXAMPLE, BatchReply, BatchRequest, TicketHistory, reads, replies
+from serving.http.responses import as_problem
 from serving.intake import read_json, read_ticket
 from serving.keys import KeyRing
-from serving.ledger import Stored, Verdict
 from serving.problems import FieldError, ProblemError, describe, field_name, problem_bytes
-from serving.responses import as_problem
 from serving.service import Submission, TriageService
 from serving.settings import BATCH_LIMIT, Settings
+from serving.storage.ledger import Stored, Verdict
 from triage.decision import Decision
 from triage.ticket import Ticket
 

@@ -10,11 +10,11 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine
 
-from serving import responses, v1
-from serving.admission import Admission
-from serving.documentation import Health, openapi, replies
+from serving.http import responses, v1
+from serving.http.admission import Admission
+from serving.http.documentation import Health, openapi, replies
+from serving.http.middleware import Boundary
 from serving.keys import KeyRing
-from serving.middleware import Boundary
 from serving.observability import Metrics
 from serving.privacy import Pseudonyms
 from serving.service import TriagePipeline, TriageService

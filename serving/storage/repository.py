@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from serving.database import api_keys, decisions, idempotency_keys, installation
+from serving.storage.database import api_keys, decisions, idempotency_keys, installation
 
 # Statements are built once, with parameters: building one costs more than SQLite takes to run it.
 _SAME_TICKET = (decisions.c.source == bindparam("of_source"), decisions.c.ticket_id == bindparam("of_ticket_id"))

@@ -9,8 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from serving.http.responses import MEDIA_TYPE
 from serving.problems import Problem
-from serving.responses import MEDIA_TYPE
 from serving.settings import BATCH_LIMIT
 from triage.decision import Decision
 from triage.ticket import Ticket

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from serving.intake import read_json, read_ticket
-from serving.job_state import JobError, JobState, load_or_begin, skip_done
+from serving.offline.progress import progress
+from serving.offline.state import JobError, JobState, load_or_begin, skip_done
 from serving.problems import FieldError, Problem, ProblemError, problem_bytes
-from serving.progress import progress
 from serving.settings import Settings
 from triage.decision import Decision
 from triage.ticket import Ticket

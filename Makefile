@@ -1,0 +1,54 @@
+# The commands of this repository. `make serve` and `make test` work from a fresh clone with Python >= 3.11.
+.DELETE_ON_ERROR:
+.PHONY: help serve test check bench train clean
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+DATA   ?= data/samples
+ENCODER ?= $(DATA)/../models/e5-small-zh
+RUN    ?= model
+
+help:
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fenzhen needs Python 3.11 or newer, found " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[serve]'
+	@touch $@
+
+# torch comes first and pinned: left to a resolver it would be the newest build with its GPU libraries.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) torch==2.13.0
+	$(PIP) -e '.[serve,train,dev]'
+	@touch $@ $(VENV)/.serve
+
+serve: $(VENV)/.serve ## install what serving needs and listen on 127.0.0.1:8080
+	@$(BIN)/fenzhen serve
+
+test: $(VENV)/.dev ## install what the tests need and run all of them
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## speed, as ratios measured side by side in one run
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
+
+train: $(VENV)/.dev ## corpus to bundle: make train DATA=<folder> ENCODER=<hub id or folder> RUN=<name>
+	$(BIN)/fenzhen-train corpus $(DATA)
+	$(BIN)/fenzhen-train finetune --encoder $(ENCODER) --run $(RUN)
+	$(BIN)/fenzhen-train calibrate --run $(RUN)
+	$(BIN)/fenzhen-train evaluate --run $(RUN)
+	$(BIN)/fenzhen-train export --run $(RUN) --samples data/samples
+	$(BIN)/fenzhen-train promote latest
+
+clean: ## remove caches and the virtual environment; models and var/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks *.egg-info

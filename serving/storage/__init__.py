@@ -1,0 +1,1 @@
+"""What the counter remembers: tables, queries, the one writer, migrations."""

@@ -1,0 +1,100 @@
+"""Speed, as ratios measured side by side in one run: ``make bench``.
+
+The bar: the whole pipeline costs at most 1.5 times the bare network on the same tokens and the same thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import onnxruntime as ort
+import pytest
+
+from triage import Pipeline, Ticket, load_pipeline
+from triage.bundle import open_champion
+from triage.model import Model
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = 200
+TEXT = (
+    "我去年在你们这里给母亲买的医疗险，上个月住院花了一万八，资料交上去二十多天，客服每次都说在审核，"
+    "昨天突然通知说不符合条款不予赔付，也不说明是哪一条，电话打过去就互相推，请尽快给我一个书面答复，把该赔的钱赔给我。"
+)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    loaded = load_pipeline(ROOT / "models")
+    loaded.warm_up()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    bundle = open_champion(ROOT / "models")
+    return Model(bundle.folder / "model.onnx", bundle.folder / "tokenizer.json", max_tokens=512, overlap=64)
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+@pytest.mark.benchmark(group="one ticket")
+def test_one_ticket_through_the_whole_pipeline(benchmark: Any, pipeline: Pipeline, model: Model) -> None:
+    """The median over interleaved rounds: what slows the machine for a moment slows both sides."""
+    prepared = pipeline.prepare(Ticket(text=TEXT))
+    window = model.windows(prepared.text)[0]
+    session = ort.InferenceSession(
+        str(open_champion(ROOT / "models").folder / "model.onnx"), _one_thread(), providers=["CPUExecutionProvider"]
+    )
+    feed = {"input_ids": window.ids[None]}
+    pairs = [(seconds(lambda: pipeline.triage(TEXT)), seconds(lambda: session.run(None, feed))) for _ in range(ROUNDS)]
+    whole, bare = median(p for p, _ in pairs), median(b for _, b in pairs)
+    ratio = median(p / b for p, b in pairs)
+    benchmark.extra_info |= {"tokens": len(window.ids), "bare_ms": bare * 1e3, "ratio": ratio}
+    benchmark(pipeline.triage, TEXT)
+    print(f"\n{len(window.ids)} tokens: pipeline {whole * 1e3:.2f} ms, bare run {bare * 1e3:.2f} ms, ratio {ratio:.2f}")
+    assert ratio <= 1.5
+
+
+@pytest.mark.benchmark(group="many tickets")
+def test_tickets_per_second_with_all_cores(benchmark: Any, pipeline: Pipeline) -> None:
+    """One text, one run, as many runs at once as there are cores."""
+    cores = os.cpu_count() or 1
+    texts = [f"{TEXT}（第{n}次反映）" for n in range(200)]
+    with ThreadPoolExecutor(cores) as pool:
+        parallel = seconds(lambda: list(pool.map(pipeline.triage, texts)))
+        one_by_one = seconds(lambda: [pipeline.triage(text) for text in texts])
+        benchmark.pedantic(lambda: list(pool.map(pipeline.triage, texts)), rounds=3)
+    print(f"\n{cores} cores: {len(texts) / parallel:.0f} tickets/s, {one_by_one / parallel:.2f} times one thread")
+    benchmark.extra_info |= {"cores": cores, "per_second": len(texts) / parallel, "speedup": one_by_one / parallel}
+
+
+@pytest.mark.benchmark(group="stages")
+@pytest.mark.parametrize("stage", ["prepare", "predict", "decide"])
+def test_each_stage(benchmark: Any, pipeline: Pipeline, stage: str) -> None:
+    """Where the time goes."""
+    ticket = Ticket(text=TEXT)
+    prepared = pipeline.prepare(ticket)
+    prediction = pipeline.predict(prepared)
+    work = {
+        "prepare": lambda: pipeline.prepare(ticket),
+        "predict": lambda: pipeline.predict(prepared),
+        "decide": lambda: pipeline.decide(prepared, prediction),
+    }
+    benchmark(work[stage])
+
+
+def _one_thread() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return options

@@ -1,0 +1,151 @@
+"""The whole road on the repository's own samples: corpus, finetune, calibrate, evaluate, export, promote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from training.cli import app
+from training.promote import objections
+from triage import load_pipeline
+from triage.bundle import Manifest, open_bundle, read_aliases
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> tuple[Path, Path, str]:
+    """Work folder, models folder and the version of a bundle made by the commands."""
+    folder = tmp_path_factory.mktemp("road")
+    work, models = folder / "work", folder / "models"
+    assert command("corpus", ROOT / "data" / "samples", "--work", work)[0] == 0
+    options = ("--run", "tiny", "--work", work)
+    assert command("finetune", "--encoder", tiny_encoder, "--layers", 2, "--epochs", 1, *options)[0] == 0
+    assert command("calibrate", *options)[0] == 0
+    assert command("evaluate", *options)[0] == 0
+    code, output = command("export", *options, "--models", models, "--samples", ROOT / "data" / "samples")
+    assert code == 0
+    return work, models, output.strip().splitlines()[-1]
+
+
+def test_the_bundle_opens_and_decides_without_torch(exported: tuple[Path, Path, str]) -> None:
+    _, models, version = exported
+    decision = load_pipeline(models, bundle=version).triage("客服态度很差，要求退款")
+    assert decision.receipt.model.startswith(version)
+
+
+def test_the_bundle_carries_what_it_was_made_of(exported: tuple[Path, Path, str]) -> None:
+    _, models, version = exported
+    manifest = open_bundle(models / version).manifest
+    assert manifest.recipe["layers"] == 2
+    assert manifest.corpus["sources"][0]["licence"] == "Apache-2.0"
+    assert max(manifest.parity["fp32_max_difference"].values()) < 1e-3
+    company = manifest.parity["alone_equals_in_company"]
+    assert company["identical"] == company["texts"] > 0
+    for name in ("confusion", "intensity", "reliability", "risk_coverage"):
+        assert (models / version / "evaluation" / f"{name}.png").stat().st_size > 1000
+    card = (models / version / "README.md").read_text(encoding="utf-8")
+    assert "fenzhen-samples" in card
+    assert "baseline" in card
+
+
+def test_a_finished_stage_is_not_done_again(exported: tuple[Path, Path, str], tiny_encoder: Path) -> None:
+    work, _, _ = exported
+    weights = work / "runs" / "tiny" / "checkpoint" / "network.safetensors"
+    before = weights.stat().st_mtime_ns
+    options = ("--run", "tiny", "--work", work)
+    assert command("finetune", "--encoder", tiny_encoder, "--layers", 2, "--epochs", 1, *options)[0] == 0
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_a_run_is_not_continued_under_another_recipe(
+    exported: tuple[Path, Path, str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(exported[0] / "corpus", work / "corpus")
+    (work / "runs" / "tiny").mkdir(parents=True)
+    shutil.copy(exported[0] / "runs" / "tiny" / "recipe.json", work / "runs" / "tiny")
+    code, output = command("finetune", "--encoder", tiny_encoder, "--epochs", 3, "--run", "tiny", "--work", work)
+    assert code == 2
+    assert "epochs" in output
+    assert "layers" in output
+
+
+def test_a_bundle_is_never_overwritten(exported: tuple[Path, Path, str]) -> None:
+    work, models, version = exported
+    code, output = command("export", "--run", "tiny", "--work", work, "--models", models)
+    assert code == 2
+    assert version in output
+
+
+def test_a_model_no_better_than_the_baseline_is_not_promoted(exported: tuple[Path, Path, str]) -> None:
+    _, models, version = exported
+    code, output = command("promote", version, "--models", models)
+    assert code == 2
+    assert "macro3" in output
+    assert not (models / "aliases.json").exists()
+
+
+def test_stages_out_of_order_say_what_to_run_first(tmp_path: Path) -> None:
+    code, output = command("calibrate", "--work", tmp_path)
+    assert code == 2
+    assert "fenzhen-train corpus" in output
+
+
+def test_contributions_of_the_torch_network_sum_to_its_scores(tiny_encoder: Path) -> None:
+    import torch
+
+    from training.network import TriageNetwork, load_encoder
+
+    network = TriageNetwork(load_encoder(str(tiny_encoder), 2)).eval()
+    torch.nn.init.normal_(network.queries)
+    ids = torch.randint(5, 100, (2, 9))
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    with torch.no_grad():
+        logits, contributions, _ = network.scores(ids, mask)
+        alone, _, _ = network.scores(ids[1:, :6], None)
+    types = contributions[:, :, :4].sum(dim=1) + network.bias[:4]
+    assert np.allclose(types, logits["types"], atol=1e-5)
+    assert np.allclose(alone["types"], logits["types"][1:], atol=1e-5)
+
+
+def champion_manifest() -> Manifest:
+    champion = read_aliases(ROOT / "models").champion
+    return open_bundle(ROOT / "models" / str(champion)).manifest
+
+
+def test_the_champion_stands_clearly_above_the_baseline() -> None:
+    metrics = champion_manifest().metrics
+    assert metrics["dev"]["macro3"] >= metrics["baseline"]["macro3"] + 0.03
+    assert metrics["dev"]["intensity_qwk"] >= metrics["baseline"]["intensity_qwk"] + 0.05
+
+
+def test_a_challenger_that_misses_more_cries_for_help_is_not_promoted() -> None:
+    champion = champion_manifest()
+    worse = champion.model_copy(deep=True)
+    worse.metrics["slices"]["crisis"]["found"] = champion.metrics["slices"]["crisis"]["found"] - 0.05
+    assert objections(champion, champion) == []
+    assert any("crisis recall" in reason for reason in objections(worse, champion))
+
+
+def test_rolling_back_brings_the_former_champion_back(tmp_path: Path) -> None:
+    champion = str(read_aliases(ROOT / "models").champion)
+    shutil.copytree(ROOT / "models" / champion, tmp_path / champion)
+    shutil.copytree(ROOT / "models" / champion, tmp_path / "newer")
+    history = [{"alias": "champion", "version": v, "since": "2026-01-01"} for v in (champion, "newer")]
+    (tmp_path / "aliases.json").write_text(json.dumps({"champion": "newer", "history": history}), encoding="utf-8")
+    assert command("rollback", "--models", tmp_path)[0] == 0
+    assert read_aliases(tmp_path).champion == champion
