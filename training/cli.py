@@ -98,13 +98,14 @@ def export(
 def promote(
     version: Annotated[str, typer.Argument(help="The bundle's version; 'latest' for the newest one.")],
     models: Models = MODELS,
+    despite: Annotated[str | None, typer.Option(help="Promote against failed conditions; kept as the reason.")] = None,
 ) -> None:
     """Make a bundle the champion, if it meets the conditions."""
     from training.promote import promote as make_champion
 
     with _explained():
         chosen = _latest(models) if version == "latest" else version
-        typer.echo(f"champion: {make_champion(models, chosen).champion}")
+        typer.echo(f"champion: {make_champion(models, chosen, despite).champion}")
 
 
 @app.command()

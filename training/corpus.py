@@ -34,8 +34,11 @@ LICENCES = {"brighter": "CC BY 4.0", "fenzhen-samples": "Apache-2.0", "authored"
 """Licences by source name, where a row states none itself. Everything else is carried as ``none stated``."""
 
 HARD_SLICES = frozenset(
-    "illicit illicit_posts illicit_near illicit_near_posts refusal refusal_near crisis crisis_near self_harm violence "
-    "near media media_legal group safety vulnerable".split()
+    {
+        *("illicit", "illicit_posts", "illicit_near", "illicit_near_posts"),
+        *("refusal", "refusal_near", "crisis", "crisis_near", "self_harm", "violence", "near"),
+        *("media", "media_legal", "group", "safety", "vulnerable"),
+    }
 )
 """Slices of texts written to be hard. Their labels are far more frequent than in life, so they are kept apart."""
 

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import structlog
 import torch
-from datasets import DatasetDict, concatenate_datasets
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from training.network import TriageNetwork, load_encoder, load_tokenizer, save_checkpoint
+from training.wide import fit_wide
 from triage.taxonomy import DEMANDS, RISKS, TYPES
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     _same_recipe(run, recipe)
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(recipe.encoder)
-    rows = _tokenised(corpus, tokenizer, recipe)
+    rows = _tokenised(_repeated(corpus["train"], recipe), tokenizer, recipe)
     network = TriageNetwork(load_encoder(recipe.encoder, recipe.layers, recipe.keep), _positive_weights(corpus, recipe))
     arguments = TrainingArguments(
         output_dir=str(run / "trainer"),
@@ -112,6 +113,8 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     trainer.train(
         resume_from_checkpoint=get_last_checkpoint(str(run / "trainer")) if (run / "trainer").exists() else None
     )
+    held_out = _tokenised(corpus["calibration"], tokenizer, recipe)
+    fit_wide(network, rows, held_out, tokenizer.pad_token_id)
     save_checkpoint(network, tokenizer, run / "checkpoint")
 
 
@@ -126,14 +129,15 @@ def _same_recipe(run: Path, recipe: Recipe) -> None:
     path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
 
-def _tokenised(corpus: DatasetDict, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> Any:
-    train = corpus["train"]
+def _repeated(train: Dataset, recipe: Recipe) -> Dataset:
     authored = train.filter(lambda source: source == "authored", input_columns="source")
-    if recipe.authored_repeats > 1 and len(authored):
-        train = concatenate_datasets([train] + [authored] * (recipe.authored_repeats - 1))
-    ids = tokenizer(list(train["text"]), truncation=True, max_length=recipe.max_tokens)["input_ids"]
-    train = train.select_columns(list(TARGETS)).add_column("input_ids", ids)
-    return train.add_column("length", [len(row) for row in ids])
+    return concatenate_datasets([train] + [authored] * (recipe.authored_repeats - 1))
+
+
+def _tokenised(data: Dataset, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> Dataset:
+    ids = tokenizer(list(data["text"]), truncation=True, max_length=recipe.max_tokens)["input_ids"]
+    data = data.select_columns(list(TARGETS)).add_column("input_ids", ids)
+    return data.add_column("length", [len(row) for row in ids])
 
 
 def _positive_weights(corpus: DatasetDict, recipe: Recipe) -> dict[str, list[float]]:

@@ -49,6 +49,7 @@ def build_graph(network: TriageNetwork, tokenizer: Path, out: Path) -> dict[str,
     """
     out.mkdir(parents=True, exist_ok=True)
     network.eval()
+    network.wide.half()  # half the bytes of the table; the network is read back from fp16 weights anyway
     _export(network, out / "fp32.onnx")
     _quantise(out / "fp32.onnx", out / "model.onnx")
     parity: dict[str, Any] = {
@@ -81,7 +82,7 @@ def alone_equals_in_company(model: Model, texts: list[str], threads: int = 4) ->
 def _export(network: TriageNetwork, path: Path) -> None:
     example = torch.randint(5, 1000, (1, 24))
     torch.onnx.export(
-        _Served(network),
+        _Served(network).eval(),
         (example,),
         str(path),
         dynamo=True,

@@ -3,6 +3,9 @@
 For every score unit u the tokens t are weighted by a softmax a[u, t] over q[u]·h[t] and summed: score[u] = bias[u] +
 sum over t of a[u, t] * (w[u]·h[t]). The summands are the contributions that evidence is read from, so the words shown
 for a label are the arithmetic of its score. With q = 0, where training starts, this is plain mean pooling.
+
+Beside this deep branch stands a wide one: hashed 1-, 2- and 3-grams of tokens, each with a weight per unit, like a
+linear model on n-grams. It knows rare phrases that a short fine-tuning has not learnt, and it too is a sum over tokens.
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BertModel, PreTra
 
 from training.corpus import MOODS
 from triage.taxonomy import HEADS, unit_slices
+
+WIDE_ROWS = 2**17
+"""Rows of the wide branch's table; n-grams that share a row share their weights."""
+PRIMES = (1_000_003, 15_485_863, 32_452_843)
 
 SCORE_UNITS = sum(len(head.labels) for head in HEADS)
 LEVELS = 3
@@ -51,6 +58,8 @@ class TriageNetwork(nn.Module):
         ordinal = sum(len(head.labels) for head in HEADS if head.kind == "ordinal")
         self.first_threshold = nn.Parameter(torch.zeros(ordinal))
         self.threshold_gaps = nn.Parameter(torch.ones(ordinal, LEVELS - 1))
+        self.wide = nn.Embedding(WIDE_ROWS, SCORE_UNITS)
+        nn.init.zeros_(self.wide.weight)
         self.mood = nn.Linear(width, len(MOODS))
         self.weights = LossWeights()
         for name in ("types", "demands", "risks"):
@@ -65,6 +74,14 @@ class TriageNetwork(nn.Module):
         if mask is not None:
             attention = attention.masked_fill(mask[:, :, None] == 0, torch.finfo(attention.dtype).min)
         return attention.softmax(dim=1) * (states @ self.directions.T)
+
+    def wide_contributions(self, input_ids: Tensor, mask: Tensor | None) -> Tensor:
+        """The wide branch's share of each token, (batch, tokens, units): its n-grams end at that token."""
+        shares = torch.stack([self.wide(rows).float() for rows in hashed_grams(input_ids)]).sum(dim=0)
+        if mask is None:
+            return shares / (3.0 * input_ids.shape[1]) ** 0.5
+        shares = shares * mask[:, :, None]
+        return shares / (3.0 * mask.sum(dim=1, keepdim=True)[:, :, None]) ** 0.5
 
     def head_logits(self, scores: Tensor) -> dict[str, Tensor]:
         """Logits by head of unit scores (batch, units): (batch, labels), ordinal heads (batch, labels, 3)."""
@@ -82,7 +99,7 @@ class TriageNetwork(nn.Module):
     def scores(self, input_ids: Tensor, attention_mask: Tensor | None) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Head logits, contributions (batch, tokens, units) and the mean token state (batch, width)."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        contributions = self.contributions(states, attention_mask)
+        contributions = self.contributions(states, attention_mask) + self.wide_contributions(input_ids, attention_mask)
         if attention_mask is None:
             embedding = states.mean(dim=1)
         else:
@@ -93,18 +110,35 @@ class TriageNetwork(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **targets: Tensor) -> dict[str, Tensor]:
         """The weighted multi-task loss; labels that a row does not carry (-1) have no part in it."""
         logits, _, embedding = self.scores(input_ids, attention_mask)
-        logits = {name: value.float() for name, value in logits.items()}
+        loss = self.loss({name: value.float() for name, value in logits.items()}, targets)
+        return {"loss": loss + self.weights.mood * _choice_loss(self.mood(embedding).float(), targets["mood"])}
+
+    def loss(self, logits: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        """The weighted loss of all heads that are served."""
         losses = [
             getattr(self.weights, head.name) * _loss(logits[head.name], targets[head.name], self._positive(head.name))
             for head in HEADS
             if head.kind != "choice"
         ]
         losses.append(self.weights.primary * _choice_loss(logits["primary"], targets["primary"]))
-        losses.append(self.weights.mood * _choice_loss(self.mood(embedding).float(), targets["mood"]))
-        return {"loss": torch.stack(losses).sum()}
+        return torch.stack(losses).sum()
 
     def _positive(self, head: str) -> Tensor | None:
         return getattr(self, f"positive_{head}", None)
+
+
+def hashed_grams(ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Table rows of the 1-, 2- and 3-grams that end at each token, each in the shape of ``ids`` (batch, tokens)."""
+    before, further = _shifted(ids, 1), _shifted(ids, 2)
+    one = ids * PRIMES[0]
+    two = one + before * PRIMES[1]
+    three = two + further * PRIMES[2]
+    return one % WIDE_ROWS, (two + 1) % WIDE_ROWS, (three + 2) % WIDE_ROWS
+
+
+def _shifted(ids: Tensor, places: int) -> Tensor:
+    """The token ``places`` before each one, 0 where the text has not begun."""
+    return F.pad(ids, (places, 0))[:, : ids.shape[1]]
 
 
 def _loss(logits: Tensor, targets: Tensor, positive: Tensor | None) -> Tensor:

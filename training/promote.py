@@ -15,14 +15,19 @@ class PromotionRefusedError(RuntimeError):
     """The bundle does not meet the conditions; the message lists each with what was measured."""
 
 
-def promote(models: Path, version: str) -> Aliases:
-    """Make ``version`` the champion and return the new aliases. Raises PromotionRefusedError or BundleError."""
+def promote(models: Path, version: str, despite: str | None = None) -> Aliases:
+    """Make ``version`` the champion and return the new aliases. Raises PromotionRefusedError or BundleError.
+
+    ``despite`` is a person's reason to let a bundle serve that fails conditions; it is kept in the aliases' history
+    together with what failed.
+    """
     aliases = read_aliases(models) if (models / ALIASES).exists() else Aliases()
     manifest = open_bundle(models / version).manifest
     champion = open_bundle(models / aliases.champion).manifest if aliases.champion else None
-    if failed := objections(manifest, champion):
-        raise PromotionRefusedError(f"{version} is not promoted: " + "; ".join(failed))
-    return _set_champion(models, aliases, version)
+    failed = "; ".join(objections(manifest, champion))
+    if failed and not despite:
+        raise PromotionRefusedError(f"{version} is not promoted: {failed}")
+    return _set_champion(models, aliases, version, f"{despite} ({failed})" if failed else None)
 
 
 def roll_back(models: Path) -> Aliases:
@@ -58,13 +63,13 @@ def objections(manifest: Manifest, champion: Manifest | None) -> list[str]:
     return failed
 
 
-def _set_champion(models: Path, aliases: Aliases, version: str) -> Aliases:
+def _set_champion(models: Path, aliases: Aliases, version: str, despite: str | None = None) -> Aliases:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     changed = aliases.model_copy(
         update={
             "champion": version,
             "challenger": None if aliases.challenger == version else aliases.challenger,
-            "history": [*aliases.history, Alias(alias="champion", version=version, since=since)],
+            "history": [*aliases.history, Alias(alias="champion", version=version, since=since, despite=despite)],
         }
     )
     write_aliases(models, changed)

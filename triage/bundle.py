@@ -74,6 +74,7 @@ class Alias(BaseModel):
     alias: Literal["champion", "challenger"]
     version: str
     since: str
+    despite: str | None = Field(default=None, description="Why it serves though it fails a condition, and which.")
 
 
 class Aliases(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ LEAST_WEIGHT = 0.05
 """Words that move a logit by less than this say nothing a reader could use."""
 
 UNITS = unit_index()
+PLACEHOLDER = re.compile("<[A-Z]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def _sum_to_words(text: str, prediction: Prediction, window: int) -> _Words:
     offsets = prediction.windows[window].offsets
     contributions = prediction.contributions[window]
     starts = {start for _, start, _ in cut(text)}
+    for placeholder in PLACEHOLDER.finditer(text):  # a mask is one word, whatever the dictionary makes of it
+        starts.difference_update(range(placeholder.start() + 1, placeholder.end()))
     spans: list[list[int]] = []
     rows: list[int] = []
     for index, (start, end) in enumerate(offsets):

@@ -58,10 +58,12 @@ def test_a_long_text_is_read_to_its_end_in_overlapping_windows(model: Model) -> 
     assert windows[-1].offsets[-2][1] == len(text)
 
 
-@pytest.mark.parametrize("extra", range(4))
-def test_no_window_is_left_over_when_the_text_just_fits(model: Model, extra: int) -> None:
-    text = "坏" * 508 + "差" * extra
-    assert len(model.windows(text)) == (1 if len(model.windows(text)[0].ids) < 512 or extra < 3 else 2)
+@pytest.mark.parametrize(("characters", "windows"), [(509, 1), (510, 2)])
+def test_a_text_that_just_fits_is_one_window(model: Model, characters: int, windows: int) -> None:
+    """512 tokens: two special ones, one for the word boundary at the start, one per character."""
+    read = model.windows("坏" * characters)
+    assert len(read) == windows
+    assert len(read[0].ids) == 512
 
 
 def test_the_strongest_window_decides_a_sign_and_the_average_the_primary_type() -> None:
