@@ -159,7 +159,7 @@ def _thresholds(
         beta = 2.0 if label.name in CRISIS_RISKS else 1.0
         own = common
         if gold.sum() >= FEWEST_POSITIVES:
-            own = _best(grid, lambda t, g=gold, q=p, b=beta: f_beta(g, q >= t, weight, b))  # type: ignore[misc]
+            own = _best(grid, lambda t, g=gold, q=p, b=beta: f_beta(g, q >= t, weight, b))
         if label.name == "illicit":
             innocent = np.sort(p[ordinary & (gold == 0)])
             own = max(own, float(innocent[int(np.ceil(len(innocent) * (1 - ILLICIT_FALSE_ALARMS))) - 1]) + 1e-4)

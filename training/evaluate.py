@@ -59,8 +59,9 @@ def evaluate(corpus: DatasetDict, run: Path) -> dict[str, Any]:
         name: expected_calibration_error(gold["types"][real, i], probabilities["types"][real, i])
         for i, name in enumerate(names(TYPES))
     }
-    metrics = {
-        "dev": complaint_figures(gold, found, real),
+    figures = complaint_figures(gold, found, real)
+    metrics: dict[str, Any] = {
+        "dev": figures,
         "dev_abstained": int(found["abstained"][real].sum()),
         "ece_types": round(float(np.mean(list(ece.values()))), 4),
         "ece_by_type": {name: round(value, 4) for name, value in ece.items()},
@@ -77,7 +78,7 @@ def evaluate(corpus: DatasetDict, run: Path) -> dict[str, Any]:
     (out / "metrics.json").write_text(json.dumps(metrics, ensure_ascii=False, indent=1), encoding="utf-8")
     certain = np.array([confidence({k: v[i] for k, v in probabilities.items()}, manifest) for i in real])
     draw(out, gold, found, probabilities, real, certain)
-    log.info("evaluate", **{k: metrics["dev"][k] for k in ("macro3", "primary_accuracy", "intensity_qwk")})
+    log.info("evaluate", **{k: figures[k] for k in ("macro3", "primary_accuracy", "intensity_qwk")})
     return metrics
 
 

@@ -14,7 +14,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from training.network import TriageNetwork, hashed_grams
+from training.network import TriageNetwork
 from training.progress import track
 from triage.taxonomy import HEADS
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 CHUNK = 512
 STEPS = 30
-STRENGTHS = (2e-3, 7e-4, 2e-4)
+STRENGTHS = (1e-4, 3e-5, 1e-5)
 """L2 strengths tried, strongest first, in units of the mean loss of a row."""
 
 
@@ -48,9 +48,8 @@ def fit_wide(network: TriageNetwork, train: Dataset, held_out: Dataset, pad: int
         network.wide.weight.zero_()
         best, kept = _loss(network, check), [p.clone() for p in learnt]
         log.info("wide", strength=None, held_out_loss=round(best, 4))
-    rarity = _rarity(network, learn)
     for strength in STRENGTHS:
-        _fit(network, learn, strength, rarity)
+        _fit(network, learn, strength)
         with torch.no_grad():
             loss = _loss(network, check)
         log.info("wide", strength=strength, held_out_loss=round(loss, 4))
@@ -62,24 +61,15 @@ def fit_wide(network: TriageNetwork, train: Dataset, held_out: Dataset, pad: int
             parameter.copy_(value)
 
 
-def _rarity(network: TriageNetwork, rows: _Rows) -> Tensor:
-    """Inverse document frequency of each table row, (rows, 1): a rare n-gram says more, so its weight costs less."""
-    seen = torch.zeros(network.wide.num_embeddings)
-    for ids, mask in zip(rows.ids, rows.mask, strict=True):
-        length = int(mask.sum())
-        seen[torch.cat(hashed_grams(ids[None, :length])).unique()] += 1
-    return (((1 + len(rows.ids)) / (1 + seen)).log() + 1)[:, None]
-
-
-def _fit(network: TriageNetwork, rows: _Rows, strength: float, rarity: Tensor) -> None:
+def _fit(network: TriageNetwork, rows: _Rows, strength: float) -> None:
     """L-BFGS from where the table stands now: a weaker regularisation starts from the stronger one's solution."""
     learnt = [network.wide.weight, network.bias]
     optimizer = torch.optim.LBFGS(learnt, max_iter=STEPS, history_size=6, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimizer.zero_grad()
-        penalty = strength * (network.wide.weight / rarity).square().sum()
-        penalty.backward()  # type: ignore[no-untyped-call]
+        penalty = strength * network.wide.weight.square().sum()
+        penalty.backward()
         return _loss(network, rows, backward=True) + float(penalty.detach())
 
     optimizer.step(closure)
@@ -94,7 +84,7 @@ def _loss(network: TriageNetwork, data: _Rows, backward: bool = False) -> float:
         logits = network.head_logits(data.deep[rows] + wide + network.bias)
         loss = network.loss(logits, {n: value[rows] for n, value in data.targets.items()}) * (len(rows) / len(data.ids))
         if backward:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         total += float(loss.detach())
     return total
 

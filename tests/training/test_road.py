@@ -25,18 +25,23 @@ def command(*words: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def done(*words: object) -> str:
+    code, output = command(*words)
+    assert code == 0, output
+    return output
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> tuple[Path, Path, str]:
     """Work folder, models folder and the version of a bundle made by the commands."""
     folder = tmp_path_factory.mktemp("road")
     work, models = folder / "work", folder / "models"
-    assert command("corpus", ROOT / "data" / "samples", "--work", work)[0] == 0
+    done("corpus", ROOT / "data" / "samples", "--work", work)
     options = ("--run", "tiny", "--work", work)
-    assert command("finetune", "--encoder", tiny_encoder, "--layers", 2, "--epochs", 1, *options)[0] == 0
-    assert command("calibrate", *options)[0] == 0
-    assert command("evaluate", *options)[0] == 0
-    code, output = command("export", *options, "--models", models, "--samples", ROOT / "data" / "samples")
-    assert code == 0
+    done("finetune", "--encoder", tiny_encoder, "--layers", 2, "--epochs", 1, *options)
+    done("calibrate", *options)
+    done("evaluate", *options)
+    output = done("export", *options, "--models", models, "--samples", ROOT / "data" / "samples")
     return work, models, output.strip().splitlines()[-1]
 
 
@@ -90,22 +95,36 @@ def test_a_bundle_is_never_overwritten(exported: tuple[Path, Path, str]) -> None
     assert version in output
 
 
-def test_a_model_no_better_than_the_baseline_is_not_promoted(exported: tuple[Path, Path, str]) -> None:
+@pytest.fixture
+def no_better_than_the_baseline(exported: tuple[Path, Path, str], tmp_path: Path) -> tuple[Path, str]:
+    """The bundle with figures as if the baseline were as good; the files themselves are untouched."""
     _, models, version = exported
+    shutil.copytree(models / version, tmp_path / version)
+    path = tmp_path / version / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["metrics"]["baseline"] |= {key: manifest["metrics"]["dev"][key] for key in ("macro3", "intensity_qwk")}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    return tmp_path, version
+
+
+def test_a_model_no_better_than_the_baseline_is_not_promoted(no_better_than_the_baseline: tuple[Path, str]) -> None:
+    models, version = no_better_than_the_baseline
     code, output = command("promote", version, "--models", models)
     assert code == 2
     assert "macro3" in output
+    assert "intensity_qwk" in output
     assert not (models / "aliases.json").exists()
 
 
-def test_promoting_against_a_condition_needs_a_reason_and_keeps_it(exported: tuple[Path, Path, str]) -> None:
-    _, models, version = exported
-    assert command("promote", version, "--models", models, "--despite", "for the demo")[0] == 0
+def test_promoting_against_a_condition_needs_a_reason_and_keeps_it(
+    no_better_than_the_baseline: tuple[Path, str],
+) -> None:
+    models, version = no_better_than_the_baseline
+    done("promote", version, "--models", models, "--despite", "for the demo")
     despite = read_aliases(models).history[-1].despite
     assert despite
     assert despite.startswith("for the demo")
     assert "macro3" in despite
-    (models / "aliases.json").unlink()
 
 
 def test_stages_out_of_order_say_what_to_run_first(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -82,9 +83,12 @@ def test_what_cannot_be_read_is_handed_to_a_person_without_a_guess(pipeline: Pip
     assert decision.receipt.windows == 0
 
 
-def test_the_repository_s_own_complaints_are_mostly_read_right(pipeline: Pipeline, samples: list[dict]) -> None:
-    right = [pipeline.triage(row["text"]).primary_type == row["primary"] for row in samples]
-    assert sum(right) / len(right) >= 0.70
+def test_the_repository_s_own_hard_complaints_are_read_far_better_than_by_the_commonest_type(
+    pipeline: Pipeline, samples: list[dict]
+) -> None:
+    right = sum(pipeline.triage(row["text"]).primary_type == row["primary"] for row in samples)
+    commonest = Counter(row["primary"] for row in samples).most_common(1)[0][1]
+    assert right >= 1.4 * commonest
 
 
 def test_the_same_text_scores_the_same_alone_after_others_and_beside_them(
