@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+from triage.bundle import open_champion
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,3 +68,17 @@ def test_rejects_make_the_exit_code_1_and_unusable_files_2(fenzhen, tmp_path: Pa
     missing = fenzhen("triage", "--input", tmp_path / "none", "--output", tmp_path / "none.out")
     assert missing.returncode == 2
     assert "none" in missing.stderr
+
+
+@pytest.mark.shared
+@pytest.mark.skipif("FENZHEN_DATA" not in os.environ, reason="FENZHEN_DATA does not point at the corpora")
+def test_real_labelled_complaints_are_all_read(fenzhen, tmp_path: Path) -> None:
+    """Without a reject, and the decisions are worth what the model card says."""
+    corpus, output = Path(os.environ["FENZHEN_DATA"]) / "complaints" / "dev.jsonl", tmp_path / "out.jsonl"
+    assert fenzhen("triage", "--input", corpus, "--output", output).returncode == 0
+    gold = [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines()]
+    decisions = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in gold] == [decision["ticket_id"] for decision in decisions]
+    right = [row["primary"] == decision["primary_type"] for row, decision in zip(gold, decisions, strict=True)]
+    stated = open_champion(ROOT / "models").manifest.metrics["dev"]["primary_accuracy"]
+    assert sum(right) / len(right) == pytest.approx(stated, abs=0.01)
