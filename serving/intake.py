@@ -57,7 +57,7 @@ def read_ticket(raw: Any) -> Ticket:
 def _field_error(fault: Any) -> FieldError:
     kind, context = fault["type"], fault.get("ctx") or {}
     if kind == "value_error":
-        expected = str(context["error"])  # our own validators: constant sentences
+        expected = str(context["error"]).removeprefix("expected ")  # our own validators: constant sentences
     elif kind == "string_too_long":
         expected = f"at most {context['max_length']:,} characters"
     elif kind == "string_too_short":

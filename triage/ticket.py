@@ -47,7 +47,7 @@ class Ticket(BaseModel):
         if value is None:
             return value
         if not value.strip():
-            raise ValueError("is blank: expected at least one visible character")
+            raise ValueError("expected at least one visible character")
         _check_characters(value)
         return value
 
@@ -67,7 +67,7 @@ class Ticket(BaseModel):
         try:
             return value if value is None else value.astimezone(UTC)
         except OverflowError as error:
-            raise ValueError("is outside the years 0001–9999 in UTC") from error
+            raise ValueError("expected a moment within the years 0001–9999 in UTC") from error
 
     @field_validator("contact", "metadata", mode="before")
     @classmethod
@@ -79,12 +79,12 @@ class Ticket(BaseModel):
 
 def _check_characters(value: str) -> None:
     if "\x00" in value:
-        raise ValueError("contains a NUL character (U+0000): remove it")
+        raise ValueError("expected text without NUL characters (U+0000)")
     if not value.isascii():
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError("contains a lone surrogate (U+D800–U+DFFF): send valid Unicode") from error
+            raise ValueError("expected valid Unicode without lone surrogates (U+D800–U+DFFF)") from error
 
 
 def _check_extra(extra: dict[object, object]) -> None:
@@ -95,7 +95,7 @@ def _check_extra(extra: dict[object, object]) -> None:
         value, depth = pending.pop()
         values += 1
         if depth > MAX_EXTRA_DEPTH:
-            raise ValueError(f"is nested too deeply: expected at most {MAX_EXTRA_DEPTH} levels")
+            raise ValueError(f"expected at most {MAX_EXTRA_DEPTH} levels of nesting")
         if isinstance(value, dict):
             texts = [key for key in value if isinstance(key, str)]
             pending.extend((item, depth + 1) for item in value.values())
@@ -104,11 +104,11 @@ def _check_extra(extra: dict[object, object]) -> None:
         if isinstance(value, list):
             pending.extend((item, depth + 1) for item in value)
         elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("contains a number that is not finite: expected a 64-bit float")
+            raise ValueError("expected finite numbers only")
         elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise ValueError("contains an integer over 64 bits: send it as a string")
+            raise ValueError("expected integers of at most 64 bits; send larger ones as strings")
         for text in texts:
             _check_characters(text)
             chars += len(text)
         if values > MAX_EXTRA_VALUES or chars > MAX_EXTRA_CHARS:
-            raise ValueError(f"is too large: expected at most {MAX_EXTRA_VALUES} values, {MAX_EXTRA_CHARS} characters")
+            raise ValueError(f"expected at most {MAX_EXTRA_VALUES} values and {MAX_EXTRA_CHARS} characters")

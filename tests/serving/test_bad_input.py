@@ -168,3 +168,8 @@ def test_an_invalid_batch_is_refused_whole(client: TestClient, batch: object, fi
 )
 def test_wrong_addresses_and_methods_are_problems_too(client: TestClient, method: str, path: str, status: int) -> None:
     problem(client.request(method, path), status)
+
+
+def test_a_problem_reads_as_got_and_expected(client: TestClient) -> None:
+    [error] = client.post("/v1/triage", json={"text": "  "}).json()["errors"]
+    assert error == {"field": "text", "got": "a string of 2 characters", "expected": "at least one visible character"}
