@@ -52,12 +52,21 @@ def finetune(
     batch: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=0)] = 2e-4,
     seed: int = 7,
+    start: Annotated[Path | None, typer.Option(help="Go on from a bundle's checkpoint folder.", exists=True)] = None,
 ) -> None:
     """Fine-tune encoder and heads; an interrupted run goes on where it was."""
     from training.finetune import Recipe
     from training.finetune import finetune as train
 
-    recipe = Recipe(encoder=encoder, layers=layers, epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed)
+    recipe = Recipe(
+        encoder=encoder,
+        start=None if start is None else str(start),
+        layers=layers,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
     with _explained():
         train(_load_corpus(work), work / "runs" / run, recipe)
 

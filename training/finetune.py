@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from training.network import TriageNetwork, load_encoder, load_tokenizer, save_checkpoint
+from training.network import TriageNetwork, load_checkpoint, load_encoder, load_tokenizer, save_checkpoint
 from training.wide import fit_wide
 from triage.taxonomy import DEMANDS, RISKS, TYPES
 
@@ -30,6 +30,7 @@ class Recipe:
     """Everything that decides a run; stored with it and carried into the bundle's manifest."""
 
     encoder: str
+    start: str | None = None
     layers: int = 6
     keep: Literal["spread", "bottom"] = "bottom"
     epochs: float = 4.5
@@ -77,7 +78,11 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(recipe.encoder)
     rows = _tokenised(_repeated(corpus["train"], recipe), tokenizer, recipe)
-    network = TriageNetwork(load_encoder(recipe.encoder, recipe.layers, recipe.keep), _positive_weights(corpus, recipe))
+    weights = _positive_weights(corpus, recipe)
+    if recipe.start:
+        network = load_checkpoint(Path(recipe.start), weights)
+    else:
+        network = TriageNetwork(load_encoder(recipe.encoder, recipe.layers, recipe.keep), weights)
     arguments = TrainingArguments(
         output_dir=str(run / "trainer"),
         num_train_epochs=recipe.epochs,

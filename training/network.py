@@ -189,10 +189,10 @@ def save_checkpoint(network: TriageNetwork, tokenizer: PreTrainedTokenizerBase, 
     (folder / "loss_weights.json").write_text(json.dumps(asdict(network.weights)), encoding="utf-8")
 
 
-def load_checkpoint(folder: Path) -> TriageNetwork:
+def load_checkpoint(folder: Path, positive_weights: dict[str, list[float]] | None = None) -> TriageNetwork:
     """The network saved by ``save_checkpoint``, in evaluation mode and single precision."""
     config = AutoConfig.from_pretrained(folder)
     encoder = AutoModel.from_config(config, attn_implementation="sdpa", add_pooling_layer=False)
-    network = TriageNetwork(encoder)
+    network = TriageNetwork(encoder, positive_weights)
     network.load_state_dict({k: v.float() for k, v in load_file(folder / "network.safetensors").items()})
     return network.eval()

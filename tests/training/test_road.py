@@ -88,6 +88,17 @@ def test_a_run_is_not_continued_under_another_recipe(
     assert "layers" in output
 
 
+def test_fine_tuning_goes_on_from_a_bundle_s_checkpoint(exported: tuple[Path, Path, str], tiny_encoder: Path) -> None:
+    from training.network import load_checkpoint
+
+    work, models, version = exported
+    start = models / version / "checkpoint"
+    options = ("--run", "next", "--work", work, "--layers", 2, "--epochs", 0.5, "--learning-rate", 1e-6)
+    done("finetune", "--encoder", tiny_encoder, "--start", start, *options)
+    before, after = (load_checkpoint(p).directions.detach() for p in (start, work / "runs" / "next" / "checkpoint"))
+    assert 0 < float((after - before).abs().max()) < 0.02
+
+
 def test_a_bundle_is_never_overwritten(exported: tuple[Path, Path, str]) -> None:
     work, models, version = exported
     code, output = command("export", "--run", "tiny", "--work", work, "--models", models)
