@@ -73,7 +73,7 @@ def _reliability(path: Path, gold: NDArray[np.bool_], probabilities: NDArray[Any
 
 def _risk_coverage(path: Path, correct: NDArray[Any], certain: NDArray[Any]) -> None:
     coverage, risk = risk_coverage(correct, certain)
-    figure, axes = _figure("primary type, dev: errors when only the surest are answered", "coverage", "error rate")
+    figure, axes = _figure("primary type, dev: errors among the surest", "coverage", "error rate")
     axes.plot(coverage, risk)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, max(0.05, float(risk.max()) * 1.1))
