@@ -18,7 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from training.network import TriageNetwork, load_checkpoint, load_encoder, load_tokenizer, save_checkpoint
 from training.wide import fit_wide
-from triage.taxonomy import DEMANDS, RISKS, TYPES
+from triage.taxonomy import DEMANDS, HEADS, RISKS, TYPES
 
 log = structlog.get_logger()
 
@@ -33,17 +33,17 @@ class Recipe:
     start: str | None = None
     layers: int = 6
     keep: Literal["spread", "bottom"] = "bottom"
-    epochs: float = 4.5
-    batch: int = 32
+    epochs: float = 6.0
+    batch: int = 16
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
     layer_decay: float = 0.9
     weight_decay: float = 0.01
     warmup: float = 0.06
-    max_tokens: int = 192
-    authored_repeats: int = 1
+    max_tokens: int = 128
+    authored_repeats: int = 2
     positive_weight_power: float = 0.5
-    positive_weight_cap: float = 6.0
+    positive_weight_cap: float = 10.0
     bf16: bool = False
     seed: int = 7
 
@@ -59,6 +59,7 @@ class Collator:
         batch = dict(self.tokenizer.pad([{"input_ids": row["input_ids"]} for row in rows], return_tensors="pt"))
         for name in TARGETS:
             batch[name] = torch.tensor([row[name] for row in rows])
+        batch["wide"] = torch.tensor([row["wide"] for row in rows])
         return batch
 
 
@@ -77,12 +78,13 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     _same_recipe(run, recipe)
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(recipe.encoder)
-    rows = _tokenised(_repeated(corpus["train"], recipe), tokenizer, recipe)
+    texts = _repeated(corpus["train"], recipe)
     weights = _positive_weights(corpus, recipe)
     if recipe.start:
         network = load_checkpoint(Path(recipe.start), weights)
     else:
         network = TriageNetwork(load_encoder(recipe.encoder, recipe.layers, recipe.keep), weights)
+    rows = _deep_rows(texts, tokenizer, recipe).add_column("wide", _wide(network, texts, tokenizer, run).tolist())
     arguments = TrainingArguments(
         output_dir=str(run / "trainer"),
         num_train_epochs=recipe.epochs,
@@ -118,8 +120,6 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     trainer.train(
         resume_from_checkpoint=get_last_checkpoint(str(run / "trainer")) if (run / "trainer").exists() else None
     )
-    held_out = _tokenised(corpus["calibration"], tokenizer, recipe)
-    fit_wide(network, rows, held_out, tokenizer.pad_token_id)
     save_checkpoint(network, tokenizer, run / "checkpoint")
 
 
@@ -139,16 +139,37 @@ def _repeated(train: Dataset, recipe: Recipe) -> Dataset:
     return concatenate_datasets([train] + [authored] * (recipe.authored_repeats - 1))
 
 
-def _tokenised(data: Dataset, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> Dataset:
-    ids = tokenizer(list(data["text"]), truncation=True, max_length=recipe.max_tokens)["input_ids"]
-    data = data.select_columns(list(TARGETS)).add_column("input_ids", ids)
+def _wide(network: TriageNetwork, texts: Dataset, tokenizer: PreTrainedTokenizerBase, run: Path) -> Tensor:
+    """Fit the wide branch, or read it back when the run was interrupted after; its cross-fitted scores of the rows."""
+    path = run / "wide.pt"
+    if not path.exists():
+        targets = {head.name: torch.tensor(list(texts[head.name])) for head in HEADS}
+        crossed = fit_wide(network, tokenizer(list(texts["text"]))["input_ids"], targets)
+        torch.save({"crossed": crossed, "branch": network.wide_state()}, path)
+    kept = torch.load(path)
+    network.load_state_dict(kept["branch"], strict=False)
+    return Tensor(kept["crossed"])
+
+
+def _deep_rows(texts: Dataset, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> Dataset:
+    """Targets, token ids and length of each row, with long texts cut to what the deep branch is trained on."""
+    ids = [_ends(row, recipe.max_tokens) for row in tokenizer(list(texts["text"]))["input_ids"]]
+    data = texts.select_columns(list(TARGETS)).add_column("input_ids", ids)
     return data.add_column("length", [len(row) for row in ids])
 
 
+def _ends(ids: list[int], most: int) -> list[int]:
+    """The first 5/8 and the last 3/8 of a text that is too long: what is asked for often stands at its end."""
+    if len(ids) <= most:
+        return ids
+    head = most * 5 // 8
+    return ids[:head] + ids[head - most :]
+
+
 def _positive_weights(corpus: DatasetDict, recipe: Recipe) -> dict[str, list[float]]:
-    """(negatives / positives) ** power per rare label, capped; types keep 1 so that their probabilities stay honest."""
-    weights = {"types": [1.0] * len(TYPES)}
-    for head, labels in (("demands", DEMANDS), ("risks", RISKS)):
+    """(negatives / positives) ** power per rare label, capped; calibration takes the shift back out afterwards."""
+    weights = {}
+    for head, labels in (("types", TYPES), ("demands", DEMANDS), ("risks", RISKS)):
         known = torch.tensor([row for row in corpus["train"][head] if row[0] >= 0]).reshape(-1, len(labels))
         positives = known.sum(dim=0).clamp(min=1)
         ratio = ((len(known) - positives).clamp(min=1) / positives) ** recipe.positive_weight_power

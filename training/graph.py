@@ -49,7 +49,6 @@ def build_graph(network: TriageNetwork, tokenizer: Path, out: Path) -> dict[str,
     """
     out.mkdir(parents=True, exist_ok=True)
     network.eval()
-    network.wide.half()  # half the bytes of the table; the network is read back from fp16 weights anyway
     _export(network, out / "fp32.onnx")
     _quantise(out / "fp32.onnx", out / "model.onnx")
     parity: dict[str, Any] = {

@@ -4,29 +4,31 @@ For every score unit u the tokens t are weighted by a softmax a[u, t] over q[u]�
 sum over t of a[u, t] * (w[u]·h[t]). The summands are the contributions that evidence is read from, so the words shown
 for a label are the arithmetic of its score. With q = 0, where training starts, this is plain mean pooling.
 
-Beside this deep branch stands a wide one: hashed 1-, 2- and 3-grams of tokens, each with a weight per unit, like a
-linear model on n-grams. It knows rare phrases that a short fine-tuning has not learnt, and it too is a sum over tokens.
+Beside this deep branch stands a wide one: 1- and 2-grams of tokens, each with a weight per unit, like a linear model
+on TF-IDF. It knows rare phrases that a short fine-tuning has not learnt, and it too is a sum over tokens.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerBase
 
 from training.corpus import MOODS
-from triage.taxonomy import HEADS, unit_slices
+from triage.taxonomy import HEADS, Head, unit_slices
 
-WIDE_ROWS = 2**17
-"""Rows of the wide branch's table; n-grams that share a row share their weights."""
-PRIMES = (1_000_003, 15_485_863, 32_452_843)
+WIDE_ROWS = 2**16
+"""The most rows that the wide branch's table has; row 0 is for grams that have none."""
+BUCKETS = 2**20
+"""Pairs of tokens are hashed to so many buckets, of which the frequent ones have a row."""
+PRIMES = (1_000_003, 15_485_863)
 
 SCORE_UNITS = sum(len(head.labels) for head in HEADS)
 LEVELS = 3
@@ -58,8 +60,12 @@ class TriageNetwork(nn.Module):
         ordinal = sum(len(head.labels) for head in HEADS if head.kind == "ordinal")
         self.first_threshold = nn.Parameter(torch.zeros(ordinal))
         self.threshold_gaps = nn.Parameter(torch.ones(ordinal, LEVELS - 1))
-        self.wide = nn.Embedding(WIDE_ROWS, SCORE_UNITS)
-        nn.init.zeros_(self.wide.weight)
+        buckets = encoder.config.vocab_size + BUCKETS
+        self.register_buffer("row_of_bucket", torch.full((buckets,), -(2**15), dtype=torch.int16))
+        self.register_buffer("wide_table", torch.zeros(WIDE_ROWS, SCORE_UNITS, dtype=torch.int8))
+        self.register_buffer("wide_unit", torch.zeros(SCORE_UNITS))
+        self.register_buffer("wide_idf", torch.zeros(WIDE_ROWS))
+        self.wide_mix = nn.Parameter(torch.ones(SCORE_UNITS))
         self.mood = nn.Linear(width, len(MOODS))
         self.weights = LossWeights()
         for name in ("types", "demands", "risks"):
@@ -67,6 +73,27 @@ class TriageNetwork(nn.Module):
             self.register_buffer(
                 f"positive_{name}", torch.tensor((positive_weights or {}).get(name, [1.0] * count)), persistent=False
             )
+
+    def set_wide(self, row_of_bucket: NDArray[Any], idf: NDArray[Any], table: NDArray[Any]) -> None:
+        """Take over a fitted table (rows, units), in 8 bits a weight; ``idf`` has one value a row."""
+        weights = torch.from_numpy(table) * torch.from_numpy(idf)[:, None]
+        self.wide_unit.copy_(weights.abs().amax(dim=0) / 127)
+        self.wide_table.zero_()[: len(weights)] = (weights / self.wide_unit.clamp(min=1e-12)).round().to(torch.int8)
+        self.wide_idf.zero_()[: len(idf)] = torch.from_numpy(idf)
+        # Rows up to 65,535 in 16 bits, shifted because neither torch nor ONNX count on unsigned ones everywhere.
+        self.row_of_bucket.copy_(torch.from_numpy(row_of_bucket) - 2**15)
+
+    def wide_state(self) -> dict[str, Tensor]:
+        """What fitting the wide branch sets: its table, the biases and the ordinal thresholds."""
+        names = ("row_of_bucket", "wide_table", "wide_unit", "wide_idf", "bias", "first_threshold", "threshold_gaps")
+        state = self.state_dict()
+        return {name: state[name].clone() for name in names}
+
+    def buckets(self, ids: Tensor) -> Tensor:
+        """Buckets of the 1- and 2-grams that end at each token, (2, batch, tokens), of ids (batch, tokens)."""
+        before = F.pad(ids, (1, 0))[:, : ids.shape[1]]
+        pairs = self.encoder.config.vocab_size + (ids * PRIMES[0] + before * PRIMES[1]) % BUCKETS
+        return torch.stack([ids, pairs])
 
     def contributions(self, states: Tensor, mask: Tensor | None) -> Tensor:
         """Per-token contributions, (batch, tokens, units), of token states (batch, tokens, width)."""
@@ -76,69 +103,79 @@ class TriageNetwork(nn.Module):
         return attention.softmax(dim=1) * (states @ self.directions.T)
 
     def wide_contributions(self, input_ids: Tensor, mask: Tensor | None) -> Tensor:
-        """The wide branch's share of each token, (batch, tokens, units): its n-grams end at that token."""
-        shares = torch.stack([self.wide(rows).float() for rows in hashed_grams(input_ids)]).sum(dim=0)
-        if mask is None:
-            return shares / (3.0 * input_ids.shape[1]) ** 0.5
-        shares = shares * mask[:, :, None]
-        return shares / (3.0 * mask.sum(dim=1, keepdim=True)[:, :, None]) ** 0.5
+        """The wide branch's share of each token, (batch, tokens, units): its grams end at that token."""
+        rows = self.row_of_bucket[self.buckets(input_ids)].long() + 2**15
+        idf = self.wide_idf[rows]
+        shares = self.wide_table[rows].float().sum(dim=0) * (self.wide_unit * self.wide_mix)
+        if mask is not None:
+            idf, shares = idf * mask, shares * mask[:, :, None]
+        return shares / idf.square().sum(dim=(0, 2)).sqrt().clamp(min=1e-6)[:, None, None]
 
     def head_logits(self, scores: Tensor) -> dict[str, Tensor]:
         """Logits by head of unit scores (batch, units): (batch, labels), ordinal heads (batch, labels, 3)."""
-        gaps = F.softplus(self.threshold_gaps).cumsum(dim=1)
-        thresholds = self.first_threshold[:, None] + torch.cat([torch.zeros_like(gaps[:, :1]), gaps], dim=1)
-        logits, ordinal = {}, 0
+        thresholds = ordinal_thresholds(self.first_threshold, self.threshold_gaps)
+        ordinal, logits = self.ordinal_slices(), {}
         for head, where in zip(HEADS, unit_slices().values(), strict=True):
             logits[head.name] = scores[:, where]
             if head.kind == "ordinal":
-                count = len(head.labels)
-                logits[head.name] = scores[:, where, None] - thresholds[None, ordinal : ordinal + count]
-                ordinal += count
+                logits[head.name] = scores[:, where, None] - thresholds[None, ordinal[where.start]]
         return logits
+
+    def ordinal_slices(self) -> dict[int, slice]:
+        """Where each ordinal head's labels stand among all ordinal ones, by the head's first score unit."""
+        slices, start = {}, 0
+        for head, where in zip(HEADS, unit_slices().values(), strict=True):
+            if head.kind == "ordinal":
+                slices[where.start] = slice(start, start + len(head.labels))
+                start += len(head.labels)
+        return slices
 
     def scores(self, input_ids: Tensor, attention_mask: Tensor | None) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Head logits, contributions (batch, tokens, units) and the mean token state (batch, width)."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         contributions = self.contributions(states, attention_mask) + self.wide_contributions(input_ids, attention_mask)
-        if attention_mask is None:
-            embedding = states.mean(dim=1)
-        else:
-            weights = attention_mask[:, :, None].to(states.dtype)
-            embedding = (states * weights).sum(dim=1) / weights.sum(dim=1)
-        return self.head_logits(contributions.sum(dim=1) + self.bias), contributions, embedding
+        return self.head_logits(contributions.sum(dim=1) + self.bias), contributions, _mean(states, attention_mask)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, **targets: Tensor) -> dict[str, Tensor]:
-        """The weighted multi-task loss; labels that a row does not carry (-1) have no part in it."""
-        logits, _, embedding = self.scores(input_ids, attention_mask)
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, wide: Tensor, **targets: Tensor) -> dict[str, Tensor]:
+        """The weighted multi-task loss; labels that a row does not carry (-1) have no part in it.
+
+        ``wide`` (batch, units) are the cross-fitted scores of ``training.wide``, which the deep branch adds to.
+        """
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        deep = self.contributions(states, attention_mask).sum(dim=1)
+        logits = self.head_logits(deep + wide * self.wide_mix + self.bias)
         loss = self.loss({name: value.float() for name, value in logits.items()}, targets)
-        return {"loss": loss + self.weights.mood * _choice_loss(self.mood(embedding).float(), targets["mood"])}
+        mood = _choice_loss(self.mood(_mean(states, attention_mask)).float(), targets["mood"])
+        return {"loss": loss + self.weights.mood * mood}
 
     def loss(self, logits: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         """The weighted loss of all heads that are served."""
-        losses = [
-            getattr(self.weights, head.name) * _loss(logits[head.name], targets[head.name], self._positive(head.name))
-            for head in HEADS
-            if head.kind != "choice"
-        ]
-        losses.append(self.weights.primary * _choice_loss(logits["primary"], targets["primary"]))
-        return torch.stack(losses).sum()
+        return torch.stack(
+            [
+                getattr(self.weights, head.name) * self.head_loss(head, logits[head.name], targets[head.name])
+                for head in HEADS
+            ]
+        ).sum()
 
-    def _positive(self, head: str) -> Tensor | None:
-        return getattr(self, f"positive_{head}", None)
-
-
-def hashed_grams(ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Table rows of the 1-, 2- and 3-grams that end at each token, each in the shape of ``ids`` (batch, tokens)."""
-    before, further = _shifted(ids, 1), _shifted(ids, 2)
-    one = ids * PRIMES[0]
-    two = one + before * PRIMES[1]
-    three = two + further * PRIMES[2]
-    return one % WIDE_ROWS, (two + 1) % WIDE_ROWS, (three + 2) % WIDE_ROWS
+    def head_loss(self, head: Head, logits: Tensor, targets: Tensor) -> Tensor:
+        """One head's loss: mean over the rows that carry it, sum over its labels."""
+        if head.kind == "choice":
+            return _choice_loss(logits, targets)
+        return _loss(logits, targets, getattr(self, f"positive_{head.name}", None))
 
 
-def _shifted(ids: Tensor, places: int) -> Tensor:
-    """The token ``places`` before each one, 0 where the text has not begun."""
-    return F.pad(ids, (places, 0))[:, : ids.shape[1]]
+def ordinal_thresholds(first: Tensor, gaps: Tensor) -> Tensor:
+    """Rising thresholds (labels, 3) of the levels 1–3 from the first one (labels) and raw gaps (labels, 2)."""
+    steps = F.softplus(gaps).cumsum(dim=1)
+    return first[:, None] + torch.cat([torch.zeros_like(steps[:, :1]), steps], dim=1)
+
+
+def _mean(states: Tensor, mask: Tensor | None) -> Tensor:
+    """The mean token state, (batch, width)."""
+    if mask is None:
+        return states.mean(dim=1)
+    weights = mask[:, :, None].to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def _loss(logits: Tensor, targets: Tensor, positive: Tensor | None) -> Tensor:
@@ -180,13 +217,15 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def save_checkpoint(network: TriageNetwork, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights as fp16 safetensors with the encoder's configuration, tokenizer and loss weights."""
+    """Write weights as fp16 safetensors with the encoder's configuration and tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().to(torch.float16).contiguous() for name, value in network.state_dict().items()}
+    state = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
     save_file(state, folder / "network.safetensors")
     network.encoder.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / "loss_weights.json").write_text(json.dumps(asdict(network.weights)), encoding="utf-8")
 
 
 def load_checkpoint(folder: Path, positive_weights: dict[str, list[float]] | None = None) -> TriageNetwork:
@@ -194,5 +233,6 @@ def load_checkpoint(folder: Path, positive_weights: dict[str, list[float]] | Non
     config = AutoConfig.from_pretrained(folder)
     encoder = AutoModel.from_config(config, attn_implementation="sdpa", add_pooling_layer=False)
     network = TriageNetwork(encoder, positive_weights)
-    network.load_state_dict({k: v.float() for k, v in load_file(folder / "network.safetensors").items()})
+    state = load_file(folder / "network.safetensors")
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return network.eval()
