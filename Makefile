@@ -1,6 +1,6 @@
 # The commands of this repository. `make serve` and `make test` work from a fresh clone with Python >= 3.11.
 .DELETE_ON_ERROR:
-.PHONY: help serve test check bench train clean
+.PHONY: help serve test check bench gate train train-smoke clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -9,9 +9,10 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -q -c constra
 DATA   ?= data/samples
 ENCODER ?= $(DATA)/../models/e5-small-zh
 RUN    ?= model
+CHAMPION = models/$(shell sed -n 's/.*"champion": *"\([^"]*\)".*/\1/p' models/aliases.json | head -1)
 
 help:
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fenzhen needs Python 3.11 or newer, found " + sys.version.split()[0])'
@@ -49,6 +50,18 @@ train: $(VENV)/.dev ## corpus to bundle: make train DATA=<folder> ENCODER=<hub i
 	$(BIN)/fenzhen-train evaluate --run $(RUN)
 	$(BIN)/fenzhen-train export --run $(RUN) --samples data/samples
 	$(BIN)/fenzhen-train promote latest
+
+train-smoke: $(VENV)/.dev ## the whole road on our own samples in two minutes, from the champion's checkpoint
+	rm -rf var/smoke
+	$(BIN)/fenzhen-train corpus data/samples --work var/smoke
+	$(BIN)/fenzhen-train finetune --start $(CHAMPION)/checkpoint --epochs 0.5 --work var/smoke
+	$(BIN)/fenzhen-train calibrate --work var/smoke
+	$(BIN)/fenzhen-train evaluate --work var/smoke
+	$(BIN)/fenzhen-train export --work var/smoke --models var/smoke/models --samples data/samples
+	$(BIN)/fenzhen-train promote latest --models var/smoke/models --despite 'a smoke run'
+
+gate: $(VENV)/.dev ## the champion before the metamorphic gate
+	$(BIN)/fenzhen-train gate
 
 clean: ## remove caches and the virtual environment; models and var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks *.egg-info

@@ -16,6 +16,7 @@ import structlog
 from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from tokenizers import Tokenizer
 
 from training.graph import build_graph
 from training.metrics import f_beta, quadratic_weighted_kappa
@@ -47,7 +48,7 @@ def calibrate(corpus: DatasetDict, run: Path) -> Manifest:
     data = corpus["calibration"]
     if not len(data):
         raise ValueError("calibration: the split is empty; build the corpus with more rows or a larger --calibration")
-    parity = _graph(run)
+    parity = _graph(corpus, run)
     logits = read_logits(run, data, "calibration")
     weight = np.array([1.0 if not name else HARD_ROW_WEIGHT for name in data["slice"]])
     targets = {head.name: np.array(data[head.name], dtype=np.float64) for head in HEADS}
@@ -118,13 +119,15 @@ def probabilities_by_row(logits: Logits, manifest: Manifest) -> Logits:
     return {head.name: np.stack([row[head.name] for row in rows]) for head in HEADS}
 
 
-def _graph(run: Path) -> dict[str, Any]:
+def _graph(corpus: DatasetDict, run: Path) -> dict[str, Any]:
     path = run / "graph" / "parity.json"
     if not path.exists():
-        parity = build_graph(load_checkpoint(run / "checkpoint"), run / "checkpoint" / "tokenizer.json", run / "graph")
+        tokenizer = Tokenizer.from_file(str(run / "checkpoint" / "tokenizer.json"))
+        seen = {id_ for encoding in tokenizer.encode_batch(list(corpus["train"]["text"])) for id_ in encoding.ids}
+        network = load_checkpoint(run / "checkpoint")
+        parity = build_graph(network, run / "checkpoint" / "tokenizer.json", run / "graph", seen)
         path.write_text(json.dumps(parity, indent=1), encoding="utf-8")
-    parity = json.loads(path.read_text(encoding="utf-8"))
-    return dict(parity)
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _fit(head: Head, logits: NDArray[Any], targets: NDArray[Any], weight: NDArray[Any]) -> Calibration:

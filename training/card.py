@@ -16,9 +16,15 @@ MAIN = (
 )
 
 
-def model_card(manifest: Manifest, worst: list[dict[str, Any]]) -> str:
-    """The bundle's README in Markdown."""
-    parts = [_head(manifest), _main(manifest.metrics), _labels(manifest.metrics), _slices(manifest.metrics)]
+def model_card(manifest: Manifest, gate: dict[str, dict[str, Any]], worst: list[dict[str, Any]]) -> str:
+    """The bundle's README in Markdown; ``gate`` is what ``training.gate.run_gate`` reports of it."""
+    parts = [
+        _head(manifest),
+        _main(manifest.metrics),
+        _labels(manifest.metrics),
+        _slices(manifest.metrics),
+        _gate(manifest.metrics, gate),
+    ]
     parts += [_pictures(), _parity(manifest), _corpus(manifest), _limits(), _failures(worst)]
     return "\n\n".join(parts) + "\n"
 
@@ -30,10 +36,13 @@ def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 def _head(manifest: Manifest) -> str:
     recipe = manifest.recipe
+    origin = f"fine-tuned on from `{recipe['start']}`"
+    if not recipe["start"]:
+        origin = f"{recipe['keep']} layers of `{recipe['encoder'].rsplit('/', 1)[-1]}`"
     return f"""# Fenzhen model {manifest.version}
 
 Triage of Chinese customer complaints: types, primary type, intensity, emotions, demands and risks in one run.
-{recipe["layers"]}-layer encoder ({recipe["keep"]} layers of `{recipe["encoder"].rsplit("/", 1)[-1]}`), label-wise attention pooling and linear
+{recipe["layers"]}-layer encoder ({origin}), label-wise attention pooling and linear
 scores, int8 weights, taxonomy {manifest.taxonomy}. Reads {manifest.limits.max_tokens} tokens at a time. The file `checkpoint/network.safetensors`
 (fp16) is where the next fine-tuning can start from.
 
@@ -88,6 +97,26 @@ Texts written to be hard. A `near` slice shares the words but not the label: wha
 
 On real dev complaints: {metrics["false_illicit_dev"]:.3f} of those that are not illicit were called illicit, {metrics["false_crisis_dev"]:.3f} of those
 without self-harm or violence raised one of the two."""
+
+
+def _gate(metrics: dict[str, Any], gate: dict[str, dict[str, Any]]) -> str:
+    yardsticks = (metrics["baseline"]["gate"], metrics["snownlp"]["gate"])
+    rows = [
+        (kind, outcome["cases"], _percent(outcome["rate"]), *(_percent(rates.get(kind)) for rates in yardsticks))
+        for kind, outcome in gate.items()
+    ]
+    return f"""## Metamorphic gate (中文变形门)
+
+Hand-written cases (`data/metamorphic`): what a change of wording must and must not change. Share of cases passed; a yardstick is asked only
+about what it has an opinion on (SnowNLP: feelings; TF-IDF: everything but tier and joy), which makes its cases easier.
+
+{_table(("kind", "cases", "model", "TF-IDF", "SnowNLP"), rows)}
+
+The cases that failed stand in `evaluation/gate.json`."""
+
+
+def _percent(rate: float | None) -> str:
+    return "–" if rate is None else f"{100 * rate:.0f} %"
 
 
 def _pictures() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,8 @@ def start() -> None:
 Work = Annotated[Path, typer.Option(help="Where corpora and runs are kept between stages.")]
 Name = Annotated[str, typer.Option("--run", help="Name of the run; another name is another model.")]
 Models = Annotated[Path, typer.Option(help="The models folder with the bundles and aliases.json.")]
-WORK, MODELS = Path("var/training"), Path("models")
+Cases = Annotated[Path, typer.Option(help="The metamorphic gate's cases, <kind>.jsonl.", exists=True)]
+WORK, MODELS, CASES = Path("var/training"), Path("models"), Path("data/metamorphic")
 
 
 @app.command()
@@ -44,12 +46,12 @@ def corpus(
 
 @app.command()
 def finetune(
-    encoder: Annotated[str, typer.Option(help="Pretrained encoder: a hub id or a local folder.")],
+    encoder: Annotated[str | None, typer.Option(help="Pretrained encoder: a hub id or a local folder.")] = None,
     run: Name = "model",
     work: Work = WORK,
     layers: Annotated[int, typer.Option(min=1, help="Encoder layers to keep.")] = 6,
-    epochs: Annotated[float, typer.Option(min=0.01)] = 4.5,
-    batch: Annotated[int, typer.Option(min=1)] = 32,
+    epochs: Annotated[float, typer.Option(min=0.01)] = 5.0,
+    batch: Annotated[int, typer.Option(min=1)] = 16,
     learning_rate: Annotated[float, typer.Option(min=0)] = 2e-4,
     seed: int = 7,
     start: Annotated[Path | None, typer.Option(help="Go on from a bundle's checkpoint folder.", exists=True)] = None,
@@ -81,12 +83,12 @@ def calibrate(run: Name = "model", work: Work = WORK) -> None:
 
 
 @app.command()
-def evaluate(run: Name = "model", work: Work = WORK) -> None:
+def evaluate(run: Name = "model", work: Work = WORK, cases: Cases = CASES) -> None:
     """Measure the calibrated run on the dev split, beside the TF-IDF baseline."""
     from training.evaluate import evaluate as measure
 
     with _explained():
-        measure(_load_corpus(work), work / "runs" / run)
+        measure(_load_corpus(work), work / "runs" / run, cases)
 
 
 @app.command()
@@ -95,12 +97,52 @@ def export(
     work: Work = WORK,
     models: Models = MODELS,
     samples: Annotated[Path | None, typer.Option(help="Shareable samples for the card's list of errors.")] = None,
+    cases: Cases = CASES,
 ) -> None:
     """Write the bundle models/<version> and print its version."""
     from training.export import export as write
 
     with _explained():
-        typer.echo(write(_load_corpus(work), work / "corpus", work / "runs" / run, models, samples).name)
+        typer.echo(write(_load_corpus(work), work / "corpus", work / "runs" / run, models, samples, cases).name)
+
+
+@app.command()
+def gate(
+    version: Annotated[
+        str, typer.Argument(help="The bundle's version; 'champion' for the one that serves.")
+    ] = "champion",
+    models: Models = MODELS,
+    cases: Cases = CASES,
+    out: Annotated[Path | None, typer.Option(help="Where to write the report with every failed case, as JSON.")] = None,
+) -> None:
+    """Put a bundle before the metamorphic gate: what wording must and must not change."""
+    from training.gate import read_cases, run_gate, served
+    from triage.pipeline import load_pipeline
+
+    with _explained():
+        report = run_gate(
+            served(load_pipeline(models, bundle=None if version == "champion" else version)), read_cases(cases)
+        )
+    if out is not None:
+        out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    for kind, outcome in report.items():
+        typer.echo(f"{kind:16} {outcome['rate']:7.1%} of {outcome['cases']}")
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A bundle's version, or 'champion'.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The version to hold against it, or 'champion'.")],
+    data: Annotated[Path, typer.Option(help="Held-out labelled complaints: a file or folder.", exists=True)],
+    out: Annotated[Path, typer.Option(help="Folder for compare.json and compare.html.", file_okay=False)],
+    models: Models = MODELS,
+) -> None:
+    """Hold two bundles against each other: figures by label and slice, and every text they part on."""
+    from training.compare import compare as hold
+
+    with _explained():
+        hold(models, a, b, data, out)
+        typer.echo(out / "compare.html")
 
 
 @app.command()
@@ -108,13 +150,14 @@ def promote(
     version: Annotated[str, typer.Argument(help="The bundle's version; 'latest' for the newest one.")],
     models: Models = MODELS,
     despite: Annotated[str | None, typer.Option(help="Promote against failed conditions; kept as the reason.")] = None,
+    cases: Cases = CASES,
 ) -> None:
     """Make a bundle the champion, if it meets the conditions."""
     from training.promote import promote as make_champion
 
     with _explained():
         chosen = _latest(models) if version == "latest" else version
-        typer.echo(f"champion: {make_champion(models, chosen, despite).champion}")
+        typer.echo(f"champion: {make_champion(models, chosen, cases, despite).champion}")
 
 
 @app.command()

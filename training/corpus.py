@@ -114,7 +114,7 @@ def build_corpus(
     ``calibration`` is the share of training complaints held back for temperatures and thresholds; ``mood_rows`` caps
     the mood corpus, which is three times larger than all complaints together. Raises CorpusError on the first bad row.
     """
-    rows = [row for path in _files(data) for row in _read(path, data)]
+    rows = [row for path in files_below(data) for _, row in labelled_rows(path)]
     if not rows:
         raise CorpusError(f"{data}: expected *.jsonl files with labelled rows, found none")
     rows = _cap_moods(rows, mood_rows, seed)
@@ -140,24 +140,25 @@ def prepared_text(text: str) -> str:
     return redact(clean(text))[0].text
 
 
-def _files(data: Path) -> Iterator[Path]:
+def files_below(data: Path) -> Iterator[Path]:
+    """The files with labelled rows below a data folder."""
     for path in sorted(data.rglob("*.jsonl")):
         if "unlabelled" not in path.parts and "metamorphic" not in path.parts:
             yield path
 
 
-def _read(path: Path, data: Path) -> Iterator[dict[str, Any]]:
+def labelled_rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each row of a file that can be learnt from, as it stands there and as a training row. Raises CorpusError."""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
             raw = json.loads(line)
-            row = _row(raw, path.relative_to(data).with_suffix(""))
+            row = _row(raw)
         except (ValidationError, ValueError) as error:
             raise CorpusError(f"{path}:{number}: {_first_message(error)}") from error
         if row is not None and row["text"]:
-            row["file"] = path.name
-            yield row
+            yield raw, {**row, "file": path.name}
 
 
 def _first_message(error: Exception) -> str:
@@ -167,7 +168,7 @@ def _first_message(error: Exception) -> str:
     return str(error)
 
 
-def _row(raw: Any, name: Path) -> dict[str, Any] | None:
+def _row(raw: Any) -> dict[str, Any] | None:
     """The training row of one JSON object, or None for a corpus this recipe does not learn from."""
     if not isinstance(raw, dict):
         raise ValueError(f"expected a JSON object, found {type(raw).__name__}")

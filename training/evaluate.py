@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.baseline import tfidf_baseline
 from training.calibrate import probabilities_by_row, read_logits
+from training.gate import read_cases, run_gate, snownlp
 from training.metrics import (
     bootstrap_interval,
     expected_calibration_error,
@@ -24,12 +25,14 @@ from training.metrics import (
 )
 from training.pictures import draw
 from triage.bundle import Manifest
+from triage.decision import Level
 from triage.reading import PRIMARY, Reading, confidence, read
 from triage.taxonomy import CRISIS_RISKS, DEMANDS, EMOTIONS, HEADS, RISKS, TYPES, names
 
 log = structlog.get_logger()
 
 Table = dict[str, NDArray[Any]]
+Figure = Callable[[NDArray[np.int64]], float]
 SLICES = {
     "illicit": ("illicit", "illicit_posts"),
     "illicit_near": ("illicit_near", "illicit_near_posts"),
@@ -42,9 +45,13 @@ SLICES = {
 """Slices of the hard rows that are reported, by the slice names they are made of."""
 
 
-def evaluate(corpus: DatasetDict, run: Path) -> dict[str, Any]:
-    """Figures of a calibrated run on the dev split, written to ``run/evaluation`` and into the draft manifest."""
+def evaluate(corpus: DatasetDict, run: Path, cases: Path) -> dict[str, Any]:
+    """Figures of a calibrated run on the dev split, written to ``run/evaluation`` and into the draft manifest.
+
+    ``cases`` holds the metamorphic gate's; the yardsticks stand before it here, the bundle itself when it is exported.
+    """
     manifest = Manifest.model_validate_json((run / "draft.json").read_bytes())
+    gate_cases = read_cases(cases)
     dev = corpus["dev"]
     probabilities = probabilities_by_row(read_logits(run, dev, "dev"), manifest)
     readings = [read({k: v[i] for k, v in probabilities.items()}, manifest) for i in range(len(dev))]
@@ -69,7 +76,8 @@ def evaluate(corpus: DatasetDict, run: Path) -> dict[str, Any]:
         "false_illicit_dev": _rate(found["types"][real, 3], gold["types"][real, 3] == 0),
         "false_crisis_dev": _rate(_crisis(found)[real], ~_crisis(gold)[real]),
         "brighter_pearson": _pearson_by_emotion(gold, found, rows["brighter"]),
-        "baseline": tfidf_baseline(corpus, run, gold, rows),
+        "baseline": tfidf_baseline(corpus, run, gold, rows, gate_cases),
+        "snownlp": {"gate": {kind: outcome["rate"] for kind, outcome in run_gate(snownlp(), gate_cases).items()}},
     }
     manifest.metrics = metrics
     (run / "draft.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -93,32 +101,39 @@ def gold_table(data: Dataset) -> Table:
 
 
 def found_table(readings: list[Reading]) -> Table:
-    """Decisions of the served code as arrays in the same shape as the gold ones."""
+    """Decisions of the served code as arrays in the same shape as the gold ones; a silent reading finds nothing."""
+    calm = Level(level=0, score=0)
+    emotions = [[r.emotions.get(n, calm) for n in names(EMOTIONS)] for r in readings]
     return {
-        "types": np.array([[s.selected for s in r.types] for r in readings]),
+        "types": np.array([[n in {s.name for s in r.types if s.selected} for n in names(TYPES)] for r in readings]),
         "primary": np.array([PRIMARY.index(r.primary_type) if r.primary_type else -1 for r in readings]),
         "demands": np.array([[n in {s.name for s in r.demands} for n in names(DEMANDS)] for r in readings]),
         "risks": np.array([[n in {s.name for s in r.risks} for n in names(RISKS)] for r in readings]),
         "intensity": np.array([r.intensity.level if r.intensity else 0 for r in readings]),
-        "emotions": np.array([[r.emotions[n].score for n in names(EMOTIONS)] for r in readings]),
-        "emotion_levels": np.array([[r.emotions[n].level for n in names(EMOTIONS)] for r in readings]),
+        "emotions": np.array([[emotion.score for emotion in row] for row in emotions]),
+        "emotion_levels": np.array([[emotion.level for emotion in row] for row in emotions]),
         "abstained": np.array([r.abstain is not None for r in readings]),
     }
 
 
-def complaint_figures(gold: Table, found: Table, rows: NDArray[np.int64]) -> dict[str, Any]:
-    """All figures of one decision table on complaint rows, the main ones with bootstrap 95 % intervals."""
-    main: dict[str, Callable[[NDArray[np.int64]], float]] = {
+def main_figures(gold: Table, found: Table, rows: NDArray[np.int64]) -> dict[str, Figure]:
+    """The main figures of a decision table on ``rows``, each as a function of which of them are taken."""
+    gold, found = ({name: values[rows] for name, values in table.items()} for table in (gold, found))
+    return {
         "macro3": lambda i: float(np.mean([f_beta(gold["types"][i, k] == 1, found["types"][i, k]) for k in range(3)])),
         "primary_accuracy": lambda i: float((gold["primary"][i] == found["primary"][i]).mean()),
         "intensity_qwk": lambda i: quadratic_weighted_kappa(gold["intensity"][i], found["intensity"][i]),
         "demands_micro_f1": lambda i: f_beta(gold["demands"][i].ravel() == 1, found["demands"][i].ravel()),
         "risks_micro_f1": lambda i: f_beta(gold["risks"][i].ravel() == 1, found["risks"][i].ravel()),
     }
+
+
+def complaint_figures(gold: Table, found: Table, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """All figures of one decision table on complaint rows, the main ones with bootstrap 95 % intervals."""
     figures: dict[str, Any] = {"rows": len(rows)}
-    for name, figure in main.items():
-        figures[name] = round(figure(rows), 4)
-        figures[f"{name}_ci95"] = bootstrap_interval(len(rows), lambda i, f=figure: f(rows[i]))  # type: ignore[misc]
+    for name, figure in main_figures(gold, found, rows).items():
+        figures[name] = round(figure(np.arange(len(rows))), 4)
+        figures[f"{name}_ci95"] = bootstrap_interval(len(rows), figure)
     for head in HEADS:
         if head.kind == "binary":
             figures[head.name] = {

@@ -13,6 +13,7 @@ from datasets import DatasetDict
 
 from training.calibrate import probabilities_by_row, read_logits
 from training.card import model_card
+from training.gate import read_cases, run_gate, served
 from training.graph import ParityError, alone_equals_in_company
 from training.metrics import quadratic_weighted_kappa
 from training.progress import track
@@ -28,7 +29,9 @@ log = structlog.get_logger()
 COMPANY_TEXTS = 200
 
 
-def export(corpus: DatasetDict, corpus_folder: Path, run: Path, models: Path, samples: Path | None) -> Path:
+def export(
+    corpus: DatasetDict, corpus_folder: Path, run: Path, models: Path, samples: Path | None, cases: Path
+) -> Path:
     """Write ``models/<version>`` from a run that was calibrated and evaluated, and return its folder.
 
     The folder appears in one step, complete: a run that fails leaves nothing behind. Raises FileExistsError when the
@@ -47,15 +50,25 @@ def export(corpus: DatasetDict, corpus_folder: Path, run: Path, models: Path, sa
     manifest.corpus = json.loads((corpus_folder / "report.json").read_text(encoding="utf-8"))
     manifest.parity |= _parity(corpus, run, manifest)
     _seal(staging, manifest)
-    (staging / "README.md").write_text(model_card(manifest, _worst_errors(staging, samples)), encoding="utf-8")
+    gate = run_gate(served(load_pipeline(models, bundle=staging.name)), read_cases(cases))
+    (staging / "evaluation" / "gate.json").write_text(json.dumps(gate, ensure_ascii=False, indent=1), encoding="utf-8")
+    _seal(staging, manifest)
+    (staging / "README.md").write_text(model_card(manifest, gate, _worst_errors(staging, samples)), encoding="utf-8")
     staging.rename(target)
-    log.info("export", bundle=str(target), megabytes=round((target / "model.onnx").stat().st_size / 1e6, 1))
+    log.info("export", bundle=str(target), served_megabytes=round(served_bytes(target) / 1e6, 1))
     return target
+
+
+def served_bytes(bundle: Path) -> int:
+    """Size on disk of what a server opens: graph, tokenizer and manifest."""
+    return sum((bundle / name).stat().st_size for name in ("model.onnx", "tokenizer.json", MANIFEST))
 
 
 def _copy_files(run: Path, target: Path) -> None:
     shutil.copy(run / "graph" / "model.onnx", target / "model.onnx")
-    shutil.copy(run / "checkpoint" / "tokenizer.json", target / "tokenizer.json")
+    tokenizer = json.loads((run / "checkpoint" / "tokenizer.json").read_text(encoding="utf-8"))
+    compact = json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
+    (target / "tokenizer.json").write_text(compact, encoding="utf-8")
     shutil.copytree(run / "evaluation", target / "evaluation")
     shutil.copytree(run / "checkpoint", target / "checkpoint", ignore=shutil.ignore_patterns("tokenizer.json"))
 

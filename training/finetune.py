@@ -27,13 +27,17 @@ TARGETS = ("types", "primary", "intensity", "emotions", "demands", "risks", "moo
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run; stored with it and carried into the bundle's manifest."""
+    """Everything that decides a run; stored with it and carried into the bundle's manifest.
 
-    encoder: str
+    A run begins either with a pretrained ``encoder`` (hub id or folder), cut to ``layers``, or with the checkpoint of
+    an earlier one in the folder ``start``.
+    """
+
+    encoder: str | None = None
     start: str | None = None
     layers: int = 6
     keep: Literal["spread", "bottom"] = "bottom"
-    epochs: float = 6.0
+    epochs: float = 5.0
     batch: int = 16
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
@@ -72,18 +76,20 @@ class LogLine(TrainerCallback):
 
 def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     """Train on ``corpus["train"]`` and write ``run/checkpoint``; an interrupted run goes on, a finished one stays."""
+    if not (recipe.start or recipe.encoder):
+        raise ValueError("expected a pretrained encoder (--encoder) or a checkpoint (--start), got neither")
     if (run / "checkpoint" / "network.safetensors").exists():
         log.info("finetune", already="finished", folder=str(run))
         return
     _same_recipe(run, recipe)
     set_seed(recipe.seed)
-    tokenizer = load_tokenizer(recipe.encoder)
+    tokenizer = load_tokenizer(recipe.start or str(recipe.encoder))
     texts = _repeated(corpus["train"], recipe)
     weights = _positive_weights(corpus, recipe)
     if recipe.start:
         network = load_checkpoint(Path(recipe.start), weights)
     else:
-        network = TriageNetwork(load_encoder(recipe.encoder, recipe.layers, recipe.keep), weights)
+        network = TriageNetwork(load_encoder(str(recipe.encoder), recipe.layers, recipe.keep), weights)
     rows = _deep_rows(texts, tokenizer, recipe).add_column("wide", _wide(network, texts, tokenizer, run).tolist())
     arguments = TrainingArguments(
         output_dir=str(run / "trainer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +13,13 @@ import onnx
 import structlog
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training.network import TriageNetwork
 from triage.model import Array, Model, Window
 from triage.taxonomy import HEADS
+from triage.text import clean
 
 log = structlog.get_logger()
 
@@ -24,6 +27,7 @@ OUTPUTS = (*(head.name for head in HEADS), "contributions", "sentence_embedding"
 LENGTHS = (3, 17, 64, 200, 512)
 """Token counts that the exported graph is compared with torch on."""
 EXPORT_TOLERANCE = 1e-3
+CHINESE = re.compile(r"[\u4e00-\u9fff]|^[\x20-\x40\[-`{-~]+$")
 
 
 class ParityError(RuntimeError):
@@ -42,17 +46,37 @@ class _Served(nn.Module):
         return (*(logits[head.name] for head in HEADS), contributions, embedding)
 
 
-def build_graph(network: TriageNetwork, tokenizer: Path, out: Path) -> dict[str, Any]:
+class _Words(nn.Module):
+    """Word embeddings of the tokens that are served; every other token reads as the unknown one."""
+
+    def __init__(self, words: Tensor, kept: list[int], unknown: int) -> None:
+        super().__init__()
+        rows = torch.full((len(words),), kept.index(unknown), dtype=torch.int16)
+        rows[kept] = torch.arange(len(kept), dtype=torch.int16)
+        self.register_buffer("row_of_token", rows)
+        self.kept = nn.Embedding.from_pretrained(words[kept])
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        return self.kept(self.row_of_token[input_ids].long())  # type: ignore[no-any-return]
+
+
+def build_graph(network: TriageNetwork, tokenizer: Path, out: Path, seen: set[int]) -> dict[str, Any]:
     """Write ``fp32.onnx`` and ``model.onnx`` (int8 weights) into ``out``; the largest differences from torch by output.
 
-    Raises ParityError when a name or shape differs or a single-precision value is off by more than the tolerance.
+    ``seen`` are the token ids of the training texts: they keep their embeddings beside the ``chinese`` ones.
+    Raises ParityError when a name or shape differs or a single-precision value is off by more than allowed.
     """
     out.mkdir(parents=True, exist_ok=True)
     network.eval()
+    kept = sorted(seen | chinese(tokenizer))
+    vocabulary = Tokenizer.from_file(str(tokenizer))
+    words = network.encoder.embeddings.word_embeddings.weight.detach()
+    network.encoder.embeddings.word_embeddings = _Words(words, kept, vocabulary.token_to_id("<unk>"))
     _export(network, out / "fp32.onnx")
     _quantise(out / "fp32.onnx", out / "model.onnx")
     parity: dict[str, Any] = {
         "lengths": list(LENGTHS),
+        "words": {"kept": len(kept), "of": len(words)},
         "fp32_max_difference": _compare(network, out / "fp32.onnx", tokenizer),
         "int8_max_difference": _compare(network, out / "model.onnx", tokenizer),
         "bytes": {"fp32": (out / "fp32.onnx").stat().st_size, "int8": (out / "model.onnx").stat().st_size},
@@ -62,6 +86,17 @@ def build_graph(network: TriageNetwork, tokenizer: Path, out: Path) -> dict[str,
         raise ParityError(f"{out / 'fp32.onnx'}: differs from torch by {worst:.2g}, allowed {EXPORT_TOLERANCE:.2g}")
     log.info("graph", fp32=f"{worst:.2g}", int8=f"{max(parity['int8_max_difference'].values()):.2g}")
     return parity
+
+
+def chinese(tokenizer: Path) -> set[int]:
+    """Ids of the special tokens, of those with Han characters that cleaning leaves as they are, and of numbers.
+
+    Traditional characters cannot reach the network; foreign words that no training text holds mean nothing to it.
+    """
+    model = Tokenizer.from_file(str(tokenizer))
+    special = {id_ for id_, token in model.get_added_tokens_decoder().items() if token.special}
+    pieces = ((piece.replace("▁", ""), id_) for piece, id_ in model.get_vocab().items())
+    return special | {id_ for piece, id_ in pieces if CHINESE.search(piece) and clean(piece).text == piece}
 
 
 def alone_equals_in_company(model: Model, texts: list[str], threads: int = 4) -> dict[str, Any]:

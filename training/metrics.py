@@ -67,6 +67,20 @@ def bootstrap_interval(
     return round(float(low), 4), round(float(high), 4)
 
 
+def paired_bootstrap(
+    rows: int, a: Callable[[Numbers], float], b: Callable[[Numbers], float], *, repeats: int = 1000, seed: int = 7
+) -> tuple[tuple[float, float], float]:
+    """The 95 % interval of ``b - a`` over resamples of ``rows`` rows, and the share of resamples with b not below a.
+
+    Both are taken over the same resample each time, so that what is hard for both does not widen the interval.
+    """
+    random = np.random.default_rng(seed)
+    resamples = (random.integers(0, rows, rows) for _ in range(repeats))
+    differences = np.array([b(resample) - a(resample) for resample in resamples])
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return (round(float(low), 4), round(float(high), 4)), round(float((differences >= 0).mean()), 4)
+
+
 def risk_coverage(correct: Numbers, confidence: Numbers) -> tuple[Numbers, Numbers]:
     """(coverage, error rate) when only the most confident share of texts is answered."""
     order = np.argsort(-confidence, kind="stable")

@@ -212,7 +212,10 @@ def load_encoder(source: str, layers: int, keep: Literal["spread", "bottom"] = "
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    """The tokenizer that belongs to an encoder, from a hub id or folder."""
+    """The tokenizer that belongs to an encoder, from a hub id or folder; a bundle keeps it beside its checkpoint."""
+    beside = Path(source).parent / "tokenizer.json"
+    if beside.exists() and not (Path(source) / "tokenizer.json").exists():
+        return AutoTokenizer.from_pretrained(source, tokenizer_file=str(beside))
     return AutoTokenizer.from_pretrained(source)
 
 
@@ -229,10 +232,15 @@ def save_checkpoint(network: TriageNetwork, tokenizer: PreTrainedTokenizerBase, 
 
 
 def load_checkpoint(folder: Path, positive_weights: dict[str, list[float]] | None = None) -> TriageNetwork:
-    """The network saved by ``save_checkpoint``, in evaluation mode and single precision."""
+    """The network saved by ``save_checkpoint``, in evaluation mode and single precision.
+
+    Raises ValueError for a checkpoint of another form of the network.
+    """
     config = AutoConfig.from_pretrained(folder)
     encoder = AutoModel.from_config(config, attn_implementation="sdpa", add_pooling_layer=False)
     network = TriageNetwork(encoder, positive_weights)
     state = load_file(folder / "network.safetensors")
+    if different := sorted(state.keys() ^ network.state_dict().keys()):
+        raise ValueError(f"{folder}: expected a checkpoint of this version of the network, it differs in {different}")
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return network.eval()

@@ -5,18 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from training.gate import read_cases, run_gate, served
 from triage.bundle import ALIASES, Alias, Aliases, Manifest, open_bundle, read_aliases, write_aliases
+from triage.pipeline import load_pipeline
 
 MACRO_MARGIN, INTENSITY_MARGIN = 0.03, 0.05
 """How far a bundle must stand above the TF-IDF baseline trained on the same rows, in macro-F1 and in kappa."""
+
+GATE_MARGIN = 0.02
+"""How far a kind of the metamorphic gate may fall behind the champion's: about one case in forty."""
 
 
 class PromotionRefusedError(RuntimeError):
     """The bundle does not meet the conditions; the message lists each with what was measured."""
 
 
-def promote(models: Path, version: str, despite: str | None = None) -> Aliases:
+def promote(models: Path, version: str, cases: Path, despite: str | None = None) -> Aliases:
     """Make ``version`` the champion and return the new aliases. Raises PromotionRefusedError or BundleError.
+
+    It stands before the metamorphic gate in ``cases`` beside the champion, both as they would serve today.
 
     ``despite`` is a person's reason to let a bundle serve that fails conditions; it is kept in the aliases' history
     together with what failed.
@@ -24,7 +31,10 @@ def promote(models: Path, version: str, despite: str | None = None) -> Aliases:
     aliases = read_aliases(models) if (models / ALIASES).exists() else Aliases()
     manifest = open_bundle(models / version).manifest
     champion = open_bundle(models / aliases.champion).manifest if aliases.champion else None
-    failed = "; ".join(objections(manifest, champion))
+    found = objections(manifest, champion)
+    if champion is not None and champion.version != version:
+        found += gate_objections(models, version, champion.version, cases)
+    failed = "; ".join(found)
     if failed and not despite:
         raise PromotionRefusedError(f"{version} is not promoted: {failed}")
     return _set_champion(models, aliases, version, f"{despite} ({failed})" if failed else None)
@@ -61,6 +71,18 @@ def objections(manifest: Manifest, champion: Manifest | None) -> list[str]:
             found = manifest.metrics["slices"]["crisis"]["found"]
             failed.append(f"crisis recall: expected at least the champion's {crisis:.3f}, found {found:.3f}")
     return failed
+
+
+def gate_objections(models: Path, version: str, champion: str, cases: Path) -> list[str]:
+    """Every kind of the metamorphic gate on which ``version`` falls behind ``champion`` by more than the margin."""
+    kinds = read_cases(cases)
+    ours, theirs = (run_gate(served(load_pipeline(models, bundle=name)), kinds) for name in (version, champion))
+    return [
+        f"metamorphic gate, {kind}: expected at least {theirs[kind]['rate'] - GATE_MARGIN:.3f} "
+        f"(the champion's less {GATE_MARGIN}), found {ours[kind]['rate']:.3f}"
+        for kind in kinds
+        if ours[kind]["rate"] < theirs[kind]["rate"] - GATE_MARGIN
+    ]
 
 
 def _set_champion(models: Path, aliases: Aliases, version: str, despite: str | None = None) -> Aliases:
