@@ -88,12 +88,15 @@ Emotion intensity, Pearson r of unrounded scores:
 
 
 def _slices(metrics: dict[str, Any]) -> str:
-    rows = [(name, s["rows"], f"{s['found']:.3f}") for name, s in metrics["slices"].items()]
+    rows = [
+        (name, s["rows"], f"{s['found']:.3f}", f"{s['found_ci95'][0]:.3f}–{s['found_ci95'][1]:.3f}")
+        for name, s in metrics["slices"].items()
+    ]
     return f"""## Hard slices
 
 Texts written to be hard. A `near` slice shares the words but not the label: what is found there is a false alarm.
 
-{_table(("slice", "rows", "found"), rows)}
+{_table(("slice", "rows", "found", "95 % interval"), rows)}
 
 On real dev complaints: {metrics["false_illicit_dev"]:.3f} of those that are not illicit were called illicit, {metrics["false_crisis_dev"]:.3f} of those
 without self-harm or violence raised one of the two."""
@@ -131,8 +134,8 @@ def _parity(manifest: Manifest) -> str:
 
 - fp32 graph against torch on lengths {parity["lengths"]}: largest difference {max(parity["fp32_max_difference"].values()):.1e}.
 - Alone = in company, bit for bit: {company["identical"]} of {company["texts"]} texts.
-- int8 against fp32 on {int8["texts"]} dev texts: same types {int8["same_types"]:.3f}, same primary {int8["same_primary"]:.3f}, same intensity
-  {int8["same_intensity"]:.3f}; largest change of a type's probability {int8["max_type_probability_change"]:.3f}."""
+- int8 against fp32 on {int8["texts"]} dev texts: same types {int8["same_types"]:.3f}, same primary {int8["same_primary"]:.3f}, same tier
+  {int8["same_tier"]:.3f}, same intensity {int8["same_intensity"]:.3f}; largest change of a type's probability {int8["max_type_probability_change"]:.3f}."""
 
 
 def _corpus(manifest: Manifest) -> str:

@@ -140,6 +140,11 @@ def complaint_figures(gold: Table, found: Table, rows: NDArray[np.int64]) -> dic
                 label.name: precision_recall_f1(gold[head.name][rows, k] == 1, found[head.name][rows, k])
                 for k, label in enumerate(head.labels)
             }
+    for k, name in enumerate(names(TYPES)):
+        figures["types"][name]["f1_ci95"] = bootstrap_interval(
+            len(rows),
+            lambda i, k=k: f_beta(gold["types"][rows[i], k] == 1, found["types"][rows[i], k]),  # type: ignore[misc]
+        )
     if "emotions" in found:
         figures["emotions_pearson"] = _pearson_by_emotion(gold, found, rows)
     return figures
@@ -153,7 +158,7 @@ def _pearson_by_emotion(gold: Table, found: Table, rows: NDArray[np.int64]) -> d
     return {**by_name, "mean": round(float(np.mean(list(by_name.values()))), 4)}
 
 
-def _slices(dev: Dataset, found: Table, rows: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def _slices(dev: Dataset, found: Table, rows: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
     """On hard rows: how often the label a slice is about was found, which in a ``near`` slice is a false alarm."""
     slices = np.array(dev["slice"])
     marks = {
@@ -162,11 +167,14 @@ def _slices(dev: Dataset, found: Table, rows: NDArray[np.int64]) -> dict[str, di
         "crisis": _crisis(found),
         "safety": found["risks"][:, names(RISKS).index("safety")],
     }
-    out = {}
+    out: dict[str, dict[str, Any]] = {}
     for name, members in SLICES.items():
         inside = rows[np.isin(slices[rows], members)]
-        rate = float(marks[name.removesuffix("_near")][inside].mean()) if len(inside) else 0.0
-        out[name] = {"rows": len(inside), "found": round(rate, 4)}
+        hits = marks[name.removesuffix("_near")][inside]
+        out[name] = {"rows": len(inside), "found": 0.0, "found_ci95": (0.0, 1.0)}
+        if len(inside):
+            interval = bootstrap_interval(len(inside), lambda i, hits=hits: float(hits[i].mean()))  # type: ignore[misc]
+            out[name] |= {"found": round(float(hits.mean()), 4), "found_ci95": interval}
     return out
 
 

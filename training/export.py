@@ -20,8 +20,9 @@ from training.progress import track
 from triage.bundle import MANIFEST, Manifest, open_bundle, sha256_file
 from triage.classifier import combine
 from triage.model import Model
-from triage.pipeline import load_pipeline
+from triage.pipeline import findings, load_pipeline
 from triage.reading import read
+from triage.routing import load_router
 from triage.taxonomy import HEADS
 
 log = structlog.get_logger()
@@ -105,6 +106,11 @@ def _parity(corpus: DatasetDict, run: Path, manifest: Manifest) -> dict[str, Any
     ]
     pairs = list(zip(*readings, strict=True))
     same_types = [[s.selected for s in a.types] == [s.selected for s in b.types] for a, b in pairs]
+    router = load_router()
+    tiers = [
+        [router.route(findings(text, reading)).tier for text, reading in zip(dev["text"], side, strict=True)]
+        for side in readings
+    ]
     grades = [np.array([r.intensity.level if r.intensity else 0 for r in side]) for side in readings]
     return {
         "alone_equals_in_company": company,
@@ -112,6 +118,7 @@ def _parity(corpus: DatasetDict, run: Path, manifest: Manifest) -> dict[str, Any
             "texts": len(pairs),
             "same_types": round(float(np.mean(same_types)), 4),
             "same_primary": round(float(np.mean([a.primary_type == b.primary_type for a, b in pairs])), 4),
+            "same_tier": round(float(np.mean([a == b for a, b in zip(*tiers, strict=True)])), 4),
             "same_intensity": round(float((grades[0] == grades[1]).mean()), 4),
             "intensity_qwk": round(quadratic_weighted_kappa(grades[0], grades[1]), 4),
             "max_type_probability_change": round(float(np.abs(exact["types"] - served["types"]).max()), 4),

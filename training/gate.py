@@ -120,12 +120,12 @@ def run_gate(judge: Judge, cases: dict[str, list[Case]]) -> dict[str, dict[str, 
 def _failures(case: Case, found: list[Judgement]) -> list[str] | None:
     """What does not hold, in words; None when the judge has no opinion on anything that was asked."""
     expect, failed, asked = case.expect, [], 0
-    for field in expect.same:
-        values = [getattr(judgement, field) for judgement in found]
+    for name in expect.same:
+        values = [getattr(judgement, name) for judgement in found]
         if values[0] is not None:
             asked += 1
             if any(value != values[0] for value in values):
-                failed.append(f"{field} should stay the same, found {[_plain(value) for value in values]}")
+                failed.append(f"{name} should stay the same, found {[_plain(value) for value in values]}")
     if expect.rising:
         asked += 1
         scores = [judgement.score for judgement in found]

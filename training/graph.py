@@ -49,15 +49,18 @@ class _Served(nn.Module):
 class _Words(nn.Module):
     """Word embeddings of the tokens that are served; every other token reads as the unknown one."""
 
-    def __init__(self, words: Tensor, kept: list[int], unknown: int) -> None:
+    row_of_token: Tensor
+
+    def __init__(self, words: Tensor, kept: list[int], unknown: int | None) -> None:
         super().__init__()
-        rows = torch.full((len(words),), kept.index(unknown), dtype=torch.int16)
+        fallback = 0 if unknown is None else kept.index(unknown)
+        rows = torch.full((len(words),), fallback, dtype=torch.int16)
         rows[kept] = torch.arange(len(kept), dtype=torch.int16)
         self.register_buffer("row_of_token", rows)
         self.kept = nn.Embedding.from_pretrained(words[kept])
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        return self.kept(self.row_of_token[input_ids].long())  # type: ignore[no-any-return]
+        return self.kept(self.row_of_token[input_ids].long())
 
 
 def build_graph(network: TriageNetwork, tokenizer: Path, out: Path, seen: set[int]) -> dict[str, Any]:
@@ -69,10 +72,10 @@ def build_graph(network: TriageNetwork, tokenizer: Path, out: Path, seen: set[in
     out.mkdir(parents=True, exist_ok=True)
     network.eval()
     kept = sorted(seen | chinese(tokenizer))
-    vocabulary = Tokenizer.from_file(str(tokenizer))
+    unknown = Tokenizer.from_file(str(tokenizer)).token_to_id("<unk>")
     words = network.encoder.embeddings.word_embeddings.weight.detach()
-    network.encoder.embeddings.word_embeddings = _Words(words, kept, vocabulary.token_to_id("<unk>"))
-    _export(network, out / "fp32.onnx")
+    network.encoder.set_input_embeddings(_Words(words, kept, unknown))
+    export_fp32(network, out / "fp32.onnx")
     _quantise(out / "fp32.onnx", out / "model.onnx")
     parity: dict[str, Any] = {
         "lengths": list(LENGTHS),
@@ -113,7 +116,8 @@ def alone_equals_in_company(model: Model, texts: list[str], threads: int = 4) ->
     return {"texts": len(texts), "threads": threads, "identical": sum(same)}
 
 
-def _export(network: TriageNetwork, path: Path) -> None:
+def export_fp32(network: TriageNetwork, path: Path) -> None:
+    """Write the served form of the network as an ONNX graph in single precision."""
     example = torch.randint(5, 1000, (1, 24))
     torch.onnx.export(
         _Served(network).eval(),

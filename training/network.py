@@ -50,6 +50,11 @@ class LossWeights:
 class TriageNetwork(nn.Module):
     """Encoder plus heads. ``forward`` returns the loss for the Trainer; ``scores`` what is exported."""
 
+    row_of_bucket: Tensor
+    wide_table: Tensor
+    wide_unit: Tensor
+    wide_idf: Tensor
+
     def __init__(self, encoder: BertModel, positive_weights: dict[str, list[float]] | None = None) -> None:
         super().__init__()
         width = encoder.config.hidden_size

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 
 from training.gate import read_cases, run_gate, served
 from triage.bundle import ALIASES, Alias, Aliases, Manifest, open_bundle, read_aliases, write_aliases
+from triage.model import Model
 from triage.pipeline import load_pipeline
 
 MACRO_MARGIN, INTENSITY_MARGIN = 0.03, 0.05
@@ -14,6 +17,9 @@ MACRO_MARGIN, INTENSITY_MARGIN = 0.03, 0.05
 
 GATE_MARGIN = 0.02
 """How far a kind of the metamorphic gate may fall behind the champion's: about one case in forty."""
+
+LATENCY_RATIO, LATENCY_ROUNDS = 1.25, 60
+LATENCY_TEXT = "客服一直说在审核，材料交了三次，到现在既不赔付也不说明原因，请尽快给我书面答复。" * 2
 
 
 class PromotionRefusedError(RuntimeError):
@@ -34,6 +40,7 @@ def promote(models: Path, version: str, cases: Path, despite: str | None = None)
     found = objections(manifest, champion)
     if champion is not None and champion.version != version:
         found += gate_objections(models, version, champion.version, cases)
+        found += latency_objections(models, version, champion.version)
     failed = "; ".join(found)
     if failed and not despite:
         raise PromotionRefusedError(f"{version} is not promoted: {failed}")
@@ -63,13 +70,21 @@ def objections(manifest: Manifest, champion: Manifest | None) -> list[str]:
     if company["identical"] != company["texts"]:
         failed.append(f"alone = in company: expected {company['texts']} texts, found {company['identical']}")
     if champion is not None:
-        low = champion.metrics["dev"]["macro3_ci95"][0]
-        if dev["macro3"] < low:
-            failed.append(f"macro3: expected at least {low:.3f} (the champion's interval), found {dev['macro3']:.3f}")
-        crisis = champion.metrics["slices"]["crisis"]["found"]
-        if manifest.metrics["slices"]["crisis"]["found"] < crisis:
-            found = manifest.metrics["slices"]["crisis"]["found"]
-            failed.append(f"crisis recall: expected at least the champion's {crisis:.3f}, found {found:.3f}")
+        failed += _behind(manifest, champion)
+    return failed
+
+
+def _behind(manifest: Manifest, champion: Manifest) -> list[str]:
+    """What ``manifest`` was measured to do worse than the champion, beyond the interval; crisis recall without any."""
+    failed = []
+    ours, theirs = manifest.metrics["dev"]["types"], champion.metrics["dev"]["types"]
+    for name in ours:
+        low = theirs[name].get("f1_ci95", (0.0, 1.0))[0]
+        if ours[name]["f1"] < low:
+            failed.append(f"{name} F1: expected at least {low:.3f} (champion's interval), found {ours[name]['f1']:.3f}")
+    found, crisis = (m.metrics["slices"]["crisis"]["found"] for m in (manifest, champion))
+    if found < crisis:
+        failed.append(f"crisis recall: expected at least the champion's {crisis:.3f}, found {found:.3f}")
     return failed
 
 
@@ -83,6 +98,32 @@ def gate_objections(models: Path, version: str, champion: str, cases: Path) -> l
         for kind in kinds
         if ours[kind]["rate"] < theirs[kind]["rate"] - GATE_MARGIN
     ]
+
+
+def latency_objections(models: Path, version: str, champion: str) -> list[str]:
+    """Whether one run of ``version`` takes clearly longer than the champion's, in rounds that take turns."""
+    sides = []
+    for name in (version, champion):
+        folder, limits = models / name, open_bundle(models / name).manifest.limits
+        model = Model(
+            folder / "model.onnx",
+            folder / "tokenizer.json",
+            max_tokens=limits.max_tokens,
+            overlap=limits.window_overlap,
+        )
+        sides.append((model, model.windows(LATENCY_TEXT)[0]))
+    ratios = []
+    for _ in range(LATENCY_ROUNDS):
+        times = []
+        for model, window in sides:
+            started = perf_counter()
+            model.run(window)
+            times.append(perf_counter() - started)
+        ratios.append(times[0] / times[1])
+    ratio = median(ratios)
+    if ratio <= LATENCY_RATIO:
+        return []
+    return [f"latency: expected at most {LATENCY_RATIO} times the champion's, found {ratio:.2f}"]
 
 
 def _set_champion(models: Path, aliases: Aliases, version: str, despite: str | None = None) -> Aliases:

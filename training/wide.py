@@ -159,7 +159,11 @@ def _fit(
     learnt = [table, *others]
     for parameter in learnt:
         parameter.requires_grad_()
-    current = _Fitted(start.table, *((others[0], None) if start.thresholds is None else (start.bias, tuple(others))))
+    current = (
+        _Fitted(start.table, others[0], None)
+        if start.thresholds is None
+        else _Fitted(start.table, start.bias, (others[0], others[1]))
+    )
     transposed = csr_matrix(features.T)
     optimizer = torch.optim.LBFGS(
         learnt, max_iter=STEPS, history_size=10, tolerance_change=1e-6, line_search_fn="strong_wolfe"
@@ -170,9 +174,10 @@ def _fit(
         scores = torch.from_numpy(features @ table.detach().numpy()).requires_grad_()
         loss = network.head_loss(head, current.logits(scores), targets)
         loss.backward()
+        assert scores.grad is not None
         table.grad = torch.from_numpy(transposed @ scores.grad.numpy()) + 2 * strength * table.detach()
         return float(loss.detach()) + strength * float(table.detach().square().sum())
 
     optimizer.step(closure)
-    thresholds = None if current.thresholds is None else tuple(part.detach() for part in current.thresholds)
+    thresholds = current.thresholds and (current.thresholds[0].detach(), current.thresholds[1].detach())
     return _Fitted(table.detach().numpy(), current.bias.detach(), thresholds)

@@ -10,7 +10,7 @@ from pathlib import Path
 from triage import words
 from triage.bundle import Bundle, open_bundle, open_champion
 from triage.classifier import Classifier, Prediction
-from triage.decision import Decision, Evidence, Reason, Receipt, Route
+from triage.decision import Decision, Evidence, Reason, Receipt
 from triage.evidence import explain
 from triage.reading import Reading, read
 from triage.redaction import Redaction, redact
@@ -97,22 +97,9 @@ class Pipeline:
             risks=reading.risks,
             abstained=reading.abstain is not None,
             abstain_reason=reading.abstain,
-            route=self._route(prepared, reading),
+            route=self._router.route(findings(prepared.text, reading)),
             evidence=evidence,
             receipt=Receipt(**self.receipt_versions, text_sha256=prepared.text_sha256, windows=windows),
-        )
-
-    def _route(self, prepared: Prepared, reading: Reading) -> Route:
-        return self._router.route(
-            Findings(
-                text=prepared.text,
-                primary_type=reading.primary_type,
-                types=frozenset(score.name for score in reading.types if score.selected),
-                demands=frozenset(score.name for score in reading.demands),
-                risks=frozenset(score.name for score in reading.risks),
-                intensity=reading.intensity.level if reading.intensity else 0,
-                abstain_code=reading.abstain.code if reading.abstain else None,
-            )
         )
 
     def _decision_id(self, prepared: Prepared) -> str:
@@ -120,6 +107,19 @@ class Pipeline:
         ticket = prepared.ticket
         parts = (ticket.source, ticket.ticket_id or "", prepared.text_sha256, *self.receipt_versions.values())
         return str(uuid.uuid5(NAMESPACE, "\n".join(parts)))
+
+
+def findings(text: str, reading: Reading) -> Findings:
+    """What the routing policy may look at, of a masked text and what was read from it."""
+    return Findings(
+        text=text,
+        primary_type=reading.primary_type,
+        types=frozenset(score.name for score in reading.types if score.selected),
+        demands=frozenset(score.name for score in reading.demands),
+        risks=frozenset(score.name for score in reading.risks),
+        intensity=reading.intensity.level if reading.intensity else 0,
+        abstain_code=reading.abstain.code if reading.abstain else None,
+    )
 
 
 def load_pipeline(models: str | Path = "models", *, bundle: str | None = None, policy: Path | None = None) -> Pipeline:
