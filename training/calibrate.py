@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from tokenizers import Tokenizer
 
+from training.domain import fit_domain, read_foreign
 from training.graph import build_graph
 from training.metrics import f_beta, quadratic_weighted_kappa
 from training.network import load_checkpoint
@@ -38,13 +39,17 @@ FEWEST_POSITIVES = 8
 """With fewer positives than this a label's own best threshold is chance; it takes its head's common one."""
 ILLICIT_FALSE_ALARMS = 0.005
 """The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
-ABSTAIN_SHARE = 0.01
+ABSTAIN_SHARE = 0.005
+EMBEDDING = "sentence_embedding"
 
 Logits = dict[str, Array]
 
 
-def calibrate(corpus: DatasetDict, run: Path) -> Manifest:
-    """Build the graph of a finished run, fit its calibration and write the draft manifest ``run/draft.json``."""
+def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
+    """Build the graph of a finished run, fit its calibration and write the draft manifest ``run/draft.json``.
+
+    ``foreign`` has examples of what is no customer's message at all, see ``training.domain``.
+    """
     data = corpus["calibration"]
     if not len(data):
         raise ValueError("calibration: the split is empty; build the corpus with more rows or a larger --calibration")
@@ -84,6 +89,8 @@ def calibrate(corpus: DatasetDict, run: Path) -> Manifest:
         for h in HEADS
         if h.kind == "ordinal"
     }
+    strangers = [example.text for example in read_foreign(foreign) if not (example.screened or example.held_out)]
+    manifest.domain = fit_domain(logits[EMBEDDING][ordinary], read_texts(run, strangers, "read foreign")[EMBEDDING])
     manifest.min_confidence = _least_confidence(probabilities, manifest, ordinary)
     (run / "draft.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     log.info("calibrate", rows=len(data), thresholds=manifest.thresholds, min_confidence=manifest.min_confidence)
@@ -91,23 +98,27 @@ def calibrate(corpus: DatasetDict, run: Path) -> Manifest:
 
 
 def read_logits(run: Path, data: Dataset, split: str) -> Logits:
-    """Raw logits of the run's int8 graph by head, (rows, labels[, 3]); kept beside the run and reused."""
+    """What ``read_texts`` gives for a split; kept beside the run and reused."""
     path = run / f"logits-{split}.npz"
     if path.exists():
         with np.load(path) as kept:
             if list(kept["ids"]) == list(data["id"]):
-                return {head.name: kept[head.name] for head in HEADS}
+                return {name: kept[name] for name in kept.files if name != "ids"}
+    logits = read_texts(run, list(data["text"]), f"read {split}")
+    np.savez(path, ids=np.array(data["id"]), **logits)  # type: ignore[arg-type]
+    return logits
+
+
+def read_texts(run: Path, texts: list[str], what: str, graph: str = "model.onnx") -> Logits:
+    """A graph of the run on texts: raw logits by head, (rows, labels[, 3]), and mean token states (rows, width)."""
     model = Model(
-        run / "graph" / "model.onnx",
+        run / "graph" / graph,
         run / "checkpoint" / "tokenizer.json",
         max_tokens=LIMITS.max_tokens,
         overlap=LIMITS.window_overlap,
     )
-    texts = track(list(data["text"]), f"read {split}")
-    rows = [combine([model.run(window) for window in model.windows(text)])[0] for text in texts]
-    logits = {head.name: np.stack([row[head.name] for row in rows]) for head in HEADS}
-    np.savez(path, ids=np.array(data["id"]), **logits)  # type: ignore[arg-type]
-    return logits
+    rows = [combine([model.run(window) for window in model.windows(text)])[0] for text in track(texts, what)]
+    return {name: np.stack([row[name] for row in rows]) for name in (*(head.name for head in HEADS), EMBEDDING)}
 
 
 def probabilities_by_row(logits: Logits, manifest: Manifest) -> Logits:

@@ -55,6 +55,10 @@ def _main(metrics: dict[str, Any]) -> str:
         (title, f"{dev[key]:.3f}", f"{dev[f'{key}_ci95'][0]:.3f}–{dev[f'{key}_ci95'][1]:.3f}", f"{baseline[key]:.3f}")
         for key, title in MAIN
     ]
+    foreign = ", ".join(
+        f"{reason} {100 * found['abstained']:.0f} % of {found['rows']}"
+        for reason, found in metrics["foreign_abstained"].items()
+    )
     ece = ", ".join(f"{name} {value:.3f}" for name, value in metrics["ece_by_type"].items())
     return f"""## Figures
 
@@ -64,7 +68,10 @@ character 1–4-grams with balanced logistic regression (ridge for intensity), t
 {_table(("figure", "model", "95 % interval", "baseline"), rows)}
 
 Expected calibration error of the type probabilities: {metrics["ece_types"]:.3f} ({ece}). Abstained: {metrics["dev_abstained"]} of {dev["rows"]}.
-Decisions are those of the int8 graph as served."""
+Decisions are those of the int8 graph as served.
+
+Abstained on texts that are no Chinese customer's message (a third of `data/samples/out_of_domain.jsonl` that nothing was fitted on):
+{foreign}."""
 
 
 def _labels(metrics: dict[str, Any]) -> str:

@@ -27,7 +27,9 @@ Work = Annotated[Path, typer.Option(help="Where corpora and runs are kept betwee
 Name = Annotated[str, typer.Option("--run", help="Name of the run; another name is another model.")]
 Models = Annotated[Path, typer.Option(help="The models folder with the bundles and aliases.json.")]
 Cases = Annotated[Path, typer.Option(help="The metamorphic gate's cases, <kind>.jsonl.", exists=True)]
+Foreign = Annotated[Path, typer.Option(help="Examples of what is no customer's message, *.jsonl.", exists=True)]
 WORK, MODELS, CASES = Path("var/training"), Path("models"), Path("data/metamorphic")
+FOREIGN = Path("data/samples/out_of_domain.jsonl")
 
 
 @app.command()
@@ -74,21 +76,21 @@ def finetune(
 
 
 @app.command()
-def calibrate(run: Name = "model", work: Work = WORK) -> None:
+def calibrate(run: Name = "model", work: Work = WORK, foreign: Foreign = FOREIGN) -> None:
     """Export and quantise the graph, then fit temperatures and thresholds on the calibration split."""
     from training.calibrate import calibrate as fit
 
     with _explained():
-        fit(_load_corpus(work), work / "runs" / run)
+        fit(_load_corpus(work), work / "runs" / run, foreign)
 
 
 @app.command()
-def evaluate(run: Name = "model", work: Work = WORK, cases: Cases = CASES) -> None:
+def evaluate(run: Name = "model", work: Work = WORK, cases: Cases = CASES, foreign: Foreign = FOREIGN) -> None:
     """Measure the calibrated run on the dev split, beside the TF-IDF baseline."""
     from training.evaluate import evaluate as measure
 
     with _explained():
-        measure(_load_corpus(work), work / "runs" / run, cases)
+        measure(_load_corpus(work), work / "runs" / run, cases, foreign)
 
 
 @app.command()

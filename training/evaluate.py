@@ -13,7 +13,8 @@ from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
 from training.baseline import tfidf_baseline
-from training.calibrate import probabilities_by_row, read_logits
+from training.calibrate import EMBEDDING, probabilities_by_row, read_logits, read_texts
+from training.domain import Foreign, read_foreign
 from training.gate import read_cases, run_gate, snownlp
 from training.metrics import (
     bootstrap_interval,
@@ -25,6 +26,7 @@ from training.metrics import (
 )
 from training.pictures import draw
 from triage.bundle import Manifest
+from triage.classifier import foreignness
 from triage.decision import Level
 from triage.reading import PRIMARY, Reading, confidence, read
 from triage.taxonomy import CRISIS_RISKS, DEMANDS, EMOTIONS, HEADS, RISKS, TYPES, names
@@ -45,16 +47,17 @@ SLICES = {
 """Slices of the hard rows that are reported, by the slice names they are made of."""
 
 
-def evaluate(corpus: DatasetDict, run: Path, cases: Path) -> dict[str, Any]:
+def evaluate(corpus: DatasetDict, run: Path, cases: Path, foreign: Path) -> dict[str, Any]:
     """Figures of a calibrated run on the dev split, written to ``run/evaluation`` and into the draft manifest.
 
     ``cases`` holds the metamorphic gate's; the yardsticks stand before it here, the bundle itself when it is exported.
+    ``foreign`` has the examples of what is no customer's message, of which a third was kept for measuring.
     """
     manifest = Manifest.model_validate_json((run / "draft.json").read_bytes())
     gate_cases = read_cases(cases)
     dev = corpus["dev"]
-    probabilities = probabilities_by_row(read_logits(run, dev, "dev"), manifest)
-    readings = [read({k: v[i] for k, v in probabilities.items()}, manifest) for i in range(len(dev))]
+    logits = read_logits(run, dev, "dev")
+    probabilities, readings = readings_by_row(logits, manifest)
     gold, found = gold_table(dev), found_table(readings)
     rows = {
         "complaints": _where(dev, lambda r: r["primary"] >= 0 and not r["slice"]),
@@ -75,6 +78,7 @@ def evaluate(corpus: DatasetDict, run: Path, cases: Path) -> dict[str, Any]:
         "slices": _slices(dev, found, rows["hard"]),
         "false_illicit_dev": _rate(found["types"][real, 3], gold["types"][real, 3] == 0),
         "false_crisis_dev": _rate(_crisis(found)[real], ~_crisis(gold)[real]),
+        "foreign_abstained": _foreign(run, manifest, read_foreign(foreign)),
         "brighter_pearson": _pearson_by_emotion(gold, found, rows["brighter"]),
         "baseline": tfidf_baseline(corpus, run, gold, rows, gate_cases),
         "snownlp": {"gate": {kind: outcome["rate"] for kind, outcome in run_gate(snownlp(), gate_cases).items()}},
@@ -88,6 +92,29 @@ def evaluate(corpus: DatasetDict, run: Path, cases: Path) -> dict[str, Any]:
     draw(out, gold, found, probabilities, real, certain)
     log.info("evaluate", **{k: figures[k] for k in ("macro3", "primary_accuracy", "intensity_qwk")})
     return metrics
+
+
+def readings_by_row(logits: dict[str, NDArray[Any]], manifest: Manifest) -> tuple[Table, list[Reading]]:
+    """Calibrated probabilities of many texts by head, and each text's reading, by the code that serves."""
+    probabilities = probabilities_by_row(logits, manifest)
+    readings = [
+        read({k: v[i] for k, v in probabilities.items()}, manifest, foreignness(embedding, manifest))
+        for i, embedding in enumerate(logits[EMBEDDING])
+    ]
+    return probabilities, readings
+
+
+def _foreign(run: Path, manifest: Manifest, examples: list[Foreign]) -> dict[str, dict[str, Any]]:
+    """By reason: examples that nothing was fitted on, and the share of them on which the service abstains."""
+    kept = [example for example in examples if example.held_out]
+    logits = read_texts(run, [example.text for example in kept], "read foreign")
+    _, readings = readings_by_row(logits, manifest)
+    silent = [e.screened or r.abstain is not None for e, r in zip(kept, readings, strict=True)]
+    out = {}
+    for reason in (*sorted({example.reason for example in kept}), "all"):
+        inside = [hit for hit, example in zip(silent, kept, strict=True) if reason in (example.reason, "all")]
+        out[reason] = {"rows": len(inside), "abstained": round(float(np.mean(inside)), 4)}
+    return out
 
 
 def gold_table(data: Dataset) -> Table:

@@ -11,19 +11,16 @@ import numpy as np
 import structlog
 from datasets import DatasetDict
 
-from training.calibrate import probabilities_by_row, read_logits
+from training.calibrate import read_logits, read_texts
 from training.card import model_card
+from training.evaluate import readings_by_row
 from training.gate import read_cases, run_gate, served
 from training.graph import ParityError, alone_equals_in_company
 from training.metrics import quadratic_weighted_kappa
-from training.progress import track
 from triage.bundle import MANIFEST, Manifest, open_bundle, sha256_file
-from triage.classifier import combine
 from triage.model import Model
 from triage.pipeline import findings, load_pipeline
-from triage.reading import read
 from triage.routing import load_router
-from triage.taxonomy import HEADS
 
 log = structlog.get_logger()
 
@@ -93,17 +90,11 @@ def _parity(corpus: DatasetDict, run: Path, manifest: Manifest) -> dict[str, Any
     company = alone_equals_in_company(int8, list(dev["text"])[:COMPANY_TEXTS])
     if company["identical"] != company["texts"]:
         raise ParityError(f"expected {company['texts']} texts to score alike in company, found {company['identical']}")
-    fp32 = Model(run / "graph" / "fp32.onnx", tokenizer, max_tokens=limits.max_tokens, overlap=limits.window_overlap)
-    rows = [combine([fp32.run(w) for w in fp32.windows(text)])[0] for text in track(list(dev["text"]), "read fp32")]
-    exact = probabilities_by_row({head.name: np.stack([row[head.name] for row in rows]) for head in HEADS}, manifest)
+    single = read_texts(run, list(dev["text"]), "read fp32", "fp32.onnx")
     kept = [i for i, primary in enumerate(corpus["dev"]["primary"]) if primary >= 0]
-    served = probabilities_by_row(
-        {name: value[kept] for name, value in read_logits(run, corpus["dev"], "dev").items()}, manifest
-    )
-    readings = [
-        [read({name: value[i] for name, value in table.items()}, manifest) for i in range(len(kept))]
-        for table in (exact, served)
-    ]
+    whole = {name: value[kept] for name, value in read_logits(run, corpus["dev"], "dev").items()}
+    exact, quantised = (readings_by_row(logits, manifest) for logits in (single, whole))
+    readings = (exact[1], quantised[1])
     pairs = list(zip(*readings, strict=True))
     same_types = [[s.selected for s in a.types] == [s.selected for s in b.types] for a, b in pairs]
     router = load_router()
@@ -121,7 +112,7 @@ def _parity(corpus: DatasetDict, run: Path, manifest: Manifest) -> dict[str, Any
             "same_tier": round(float(np.mean([a == b for a, b in zip(*tiers, strict=True)])), 4),
             "same_intensity": round(float((grades[0] == grades[1]).mean()), 4),
             "intensity_qwk": round(quadratic_weighted_kappa(grades[0], grades[1]), 4),
-            "max_type_probability_change": round(float(np.abs(exact["types"] - served["types"]).max()), 4),
+            "max_type_probability_change": round(float(np.abs(exact[0]["types"] - quantised[0]["types"]).max()), 4),
         },
     }
 

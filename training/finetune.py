@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import structlog
 import torch
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import AutoConfig, PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from training.network import TriageNetwork, load_checkpoint, load_encoder, load_tokenizer, save_checkpoint
@@ -81,6 +81,8 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     if (run / "checkpoint" / "network.safetensors").exists():
         log.info("finetune", already="finished", folder=str(run))
         return
+    if recipe.start:
+        recipe = replace(recipe, layers=AutoConfig.from_pretrained(recipe.start).num_hidden_layers)
     _same_recipe(run, recipe)
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(recipe.start or str(recipe.encoder))

@@ -46,6 +46,13 @@ class Limits(BaseModel):
     window_overlap: int = Field(ge=0)
 
 
+class Domain(BaseModel):
+    """Where complaints end: weights · mean token state + bias is above 0 for what is no customer's message."""
+
+    weights: list[float]
+    bias: float
+
+
 class Manifest(BaseModel):
     """Everything needed to serve the bundle and to tell where it comes from."""
 
@@ -61,6 +68,7 @@ class Manifest(BaseModel):
     thresholds: dict[str, dict[str, float]] = Field(description="Least probability by head and label.")
     cutpoints: dict[str, dict[str, list[float]]] = Field(description="By ordinal head and label: level k from P(>=k).")
     min_confidence: float = Field(ge=0, le=1, description="Abstain when the primary type is less certain than this.")
+    domain: Domain | None = None
     files: dict[str, str] = Field(description="SHA-256 by path relative to the bundle.")
     corpus: dict[str, Any]
     recipe: dict[str, Any]

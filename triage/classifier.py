@@ -17,6 +17,7 @@ class Prediction:
 
     ``probabilities`` by head: (labels,), for ordinal heads (labels, 3) with P(level >= 1..3). ``deciding[u]`` is the
     window that the score unit u was read from, ``contributions[w]`` window w's (tokens, units) in calibrated logits.
+    ``foreign`` is above 0 for what seems to be no customer's message.
     """
 
     probabilities: dict[str, Array]
@@ -24,6 +25,7 @@ class Prediction:
     contributions: tuple[Array, ...]
     deciding: tuple[int, ...]
     embedding: Array
+    foreign: float
 
 
 class Classifier:
@@ -52,21 +54,20 @@ class Classifier:
             windows=tuple(windows),
             contributions=tuple(output["contributions"] / self._unit_temperature for output in outputs),
             deciding=deciding,
-            embedding=outputs[0]["sentence_embedding"]
-            if len(outputs) == 1
-            else np.mean([o["sentence_embedding"] for o in outputs], 0),
+            embedding=logits["sentence_embedding"],
+            foreign=foreignness(logits["sentence_embedding"], self._manifest),
         )
 
 
 def combine(outputs: list[dict[str, Array]]) -> tuple[dict[str, Array], tuple[int, ...]]:
-    """One set of logits for all windows of a text, and for each score unit the window it comes from.
+    """One set of logits and one ``sentence_embedding`` for all windows, and each score unit's window.
 
     A cry for help in one window must not drown in the calm of the others, so every label takes its strongest window.
     The primary type is a comparison between labels, not a sign that is there or not: its logits are averaged.
     """
     if len(outputs) == 1:
         return outputs[0], (0,) * sum(len(head.labels) for head in HEADS)
-    logits, deciding = {}, []
+    logits, deciding = {"sentence_embedding": np.mean([o["sentence_embedding"] for o in outputs], axis=0)}, []
     for head in HEADS:
         stacked = np.stack([output[head.name] for output in outputs])
         if head.kind == "choice":
@@ -88,6 +89,13 @@ def calibrate(logits: dict[str, Array], manifest: Manifest) -> dict[str, Array]:
         shifted = (logits[head.name] + (bias if head.kind != "ordinal" else bias[:, None])) / calibration.temperature
         probabilities[head.name] = _softmax(shifted) if head.kind == "choice" else _sigmoid(shifted)
     return probabilities
+
+
+def foreignness(embedding: Array, manifest: Manifest) -> float:
+    """How far a text lies beyond the bundle's domain: above 0 outside of it, below 0 inside or where none is known."""
+    if manifest.domain is None:
+        return -1.0
+    return float(np.dot(embedding.astype(np.float64), manifest.domain.weights)) + manifest.domain.bias
 
 
 def _sigmoid(x: Array) -> Array:

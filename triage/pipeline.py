@@ -81,7 +81,7 @@ class Pipeline:
         """The decision: a pure function of what was prepared and predicted, the manifest and the policy."""
         if prediction is None:
             return self._reply(prepared, Reading.silent(prepared.abstain), (), 0)
-        reading = read(prediction.probabilities, self._manifest)
+        reading = read(prediction.probabilities, self._manifest, prediction.foreign)
         evidence = explain(prepared.ticket.text, prepared.aligned, prepared.redactions, prediction, reading.selected())
         return self._reply(prepared, reading, evidence, len(prediction.windows))
 

@@ -12,6 +12,7 @@ from triage.model import Array
 from triage.taxonomy import DEMANDS, EMOTIONS, OTHER, RISKS, TYPES, Label, names
 
 LOW_CONFIDENCE = Reason(code="low_confidence", text="各类型的把握都不足，不作猜测。")
+FOREIGN = Reason(code="not_a_message", text="不像客户来信（如新闻、诗文、乱写的文字），不作判断。")
 PRIMARY = (*names(TYPES), OTHER.name)
 
 
@@ -41,11 +42,14 @@ class Reading:
         return chosen + [("risks", score.name) for score in self.risks]
 
 
-def read(probabilities: dict[str, Array], manifest: Manifest) -> Reading:
-    """Labels, levels and the abstention that calibrated probabilities by head amount to."""
+def read(probabilities: dict[str, Array], manifest: Manifest, foreign: float = -1.0) -> Reading:
+    """Labels, levels and the abstention that calibrated probabilities by head amount to.
+
+    ``foreign`` above 0 says that the text is no customer's message.
+    """
     types = _scores(TYPES, probabilities["types"], manifest.thresholds["types"])
     primary, confidence = _primary(types, probabilities["primary"])
-    abstain = LOW_CONFIDENCE if confidence < manifest.min_confidence else None
+    abstain = FOREIGN if foreign > 0 else LOW_CONFIDENCE if confidence < manifest.min_confidence else None
     if abstain:
         types = tuple(score.model_copy(update={"selected": False}) for score in types)
     intensity = _level(probabilities["intensity"][0], manifest.cutpoints["intensity"]["intensity"])

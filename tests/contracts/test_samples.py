@@ -21,6 +21,7 @@ LABELLED = ("insurance", "banking", "ecommerce", "telecom", "other", "hard")
 FIELDS = {"id", "text", "source", "industry", "types", "primary", "intensity", "emotions", "demands", "risks", "slice"}
 NEGATIVE = ("anger", "disgust", "fear", "sadness")
 ABSTAIN_REASONS = {"empty", "no_words", "non_chinese", "gibberish"}
+OUT_OF_DOMAIN_KINDS = {"poem", "news", "english", "code", "gibberish", "emoji"}
 
 
 def read(name: str) -> list[dict[str, Any]]:
@@ -65,9 +66,10 @@ def test_row_is_consistent(row: dict[str, Any]) -> None:
 
 def test_samples_are_many_and_never_the_same_text_twice() -> None:
     assert len(ROWS) >= 200
-    everything = ROWS + read("abstain")
-    ids = Counter(row["id"] for row in everything)
-    texts = Counter(re.sub(r"\s", "", row["text"]) for row in ROWS) + Counter(row["text"] for row in read("abstain"))
+    spaceless = ROWS + read("out_of_domain")
+    ids = Counter(row["id"] for row in spaceless + read("abstain"))
+    texts = Counter(re.sub(r"\s", "", row["text"]) for row in spaceless)
+    texts += Counter(row["text"] for row in read("abstain"))
     assert [name for name, count in ids.items() if count > 1] == []
     assert [text for text, count in texts.items() if count > 1] == []
 
@@ -112,6 +114,19 @@ def test_abstain_rows_pass_the_door_and_name_a_reason() -> None:
         assert set(row) == {"id", "text", "reason"}
         Ticket(text=row["text"])
     assert {row["reason"] for row in rows} == ABSTAIN_REASONS
+
+
+def test_out_of_domain_rows_pass_the_door_and_every_kind_is_covered() -> None:
+    rows = read("out_of_domain")
+    for row in rows:
+        assert set(row) == {"id", "text", "reason"}
+        Ticket(text=row["text"])
+    kinds = Counter(row["reason"] for row in rows)
+    assert set(kinds) == OUT_OF_DOMAIN_KINDS
+    assert {kind: count for kind, count in kinds.items() if count < 40} == {}
+    lengths = {kind: [len(row["text"]) for row in rows if row["reason"] == kind] for kind in ("poem", "news")}
+    assert 20 <= min(lengths["poem"]) <= max(lengths["poem"]) <= 120
+    assert 40 <= min(lengths["news"]) <= max(lengths["news"]) <= 200
 
 
 def test_demo_tickets_are_accepted_by_the_ticket_schema() -> None:

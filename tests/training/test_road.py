@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from training.cli import app
+from training.export import served_bytes
 from training.promote import objections
 from triage import load_pipeline
 from triage.bundle import Manifest, open_bundle, read_aliases
@@ -32,7 +33,17 @@ def done(*words: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> tuple[Path, Path, str]:
+def few_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The metamorphic gate with two cases a kind."""
+    folder = tmp_path_factory.mktemp("metamorphic")
+    for path in sorted((ROOT / "data" / "metamorphic").glob("*.jsonl")):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / path.name).write_text("".join(lines[:2]), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, few_cases: Path) -> tuple[Path, Path, str]:
     """Work folder, models folder and the version of a bundle made by the commands."""
     folder = tmp_path_factory.mktemp("road")
     work, models = folder / "work", folder / "models"
@@ -40,8 +51,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> tu
     options = ("--run", "tiny", "--work", work)
     done("finetune", "--encoder", tiny_encoder, "--layers", 2, "--epochs", 1, *options)
     done("calibrate", *options)
-    done("evaluate", *options)
-    output = done("export", *options, "--models", models, "--samples", ROOT / "data" / "samples")
+    done("evaluate", *options, "--cases", few_cases)
+    samples = ("--samples", ROOT / "data" / "samples")
+    output = done("export", *options, "--models", models, *samples, "--cases", few_cases)
     return work, models, output.strip().splitlines()[-1]
 
 
@@ -64,6 +76,10 @@ def test_the_bundle_carries_what_it_was_made_of(exported: tuple[Path, Path, str]
     card = (models / version / "README.md").read_text(encoding="utf-8")
     assert "fenzhen-samples" in card
     assert "baseline" in card
+    assert "crisis_buried" in card
+    gate = json.loads((models / version / "evaluation" / "gate.json").read_text(encoding="utf-8"))
+    assert all(outcome["cases"] == 2 for outcome in gate.values())
+    assert manifest.domain is not None
 
 
 def test_a_finished_stage_is_not_done_again(exported: tuple[Path, Path, str], tiny_encoder: Path) -> None:
@@ -88,13 +104,13 @@ def test_a_run_is_not_continued_under_another_recipe(
     assert "layers" in output
 
 
-def test_fine_tuning_goes_on_from_a_bundle_s_checkpoint(exported: tuple[Path, Path, str], tiny_encoder: Path) -> None:
+def test_fine_tuning_goes_on_from_a_bundle_s_checkpoint(exported: tuple[Path, Path, str]) -> None:
     from training.network import load_checkpoint
 
     work, models, version = exported
     start = models / version / "checkpoint"
-    options = ("--run", "next", "--work", work, "--layers", 2, "--epochs", 0.5, "--learning-rate", 1e-6)
-    done("finetune", "--encoder", tiny_encoder, "--start", start, *options)
+    options = ("--run", "next", "--work", work, "--epochs", 0.5, "--learning-rate", 1e-6)
+    done("finetune", "--start", start, *options)
     before, after = (load_checkpoint(p).directions.detach() for p in (start, work / "runs" / "next" / "checkpoint"))
     assert 0 < float((after - before).abs().max()) < 0.02
 
@@ -138,6 +154,13 @@ def test_promoting_against_a_condition_needs_a_reason_and_keeps_it(
     assert "macro3" in despite
 
 
+def test_fine_tuning_needs_something_to_begin_with(exported: tuple[Path, Path, str]) -> None:
+    code, output = command("finetune", "--run", "nothing", "--work", exported[0])
+    assert code == 2
+    assert "--encoder" in output
+    assert "--start" in output
+
+
 def test_stages_out_of_order_say_what_to_run_first(tmp_path: Path) -> None:
     code, output = command("calibrate", "--work", tmp_path)
     assert code == 2
@@ -167,10 +190,27 @@ def champion_manifest() -> Manifest:
     return open_bundle(ROOT / "models" / str(champion)).manifest
 
 
-def test_the_champion_meets_the_conditions_or_its_history_says_which_it_fails() -> None:
-    failed = objections(champion_manifest(), None)
-    entry = read_aliases(ROOT / "models").history[-1]
-    assert all(reason in (entry.despite or "") for reason in failed)
+def test_the_champion_stands_clearly_above_the_baseline() -> None:
+    assert objections(champion_manifest(), None) == []
+    assert read_aliases(ROOT / "models").history[-1].despite is None
+
+
+def test_a_challenger_that_is_worse_on_one_type_is_not_promoted() -> None:
+    champion = champion_manifest()
+    worse = champion.model_copy(deep=True)
+    worse.metrics["dev"]["types"]["refusal"]["f1"] = champion.metrics["dev"]["types"]["refusal"]["f1_ci95"][0] - 0.01
+    assert any("refusal F1" in reason for reason in objections(worse, champion))
+    assert not any("refusal F1" in reason for reason in objections(champion, champion))
+
+
+def test_what_is_served_of_the_champion_fits_into_25_megabytes() -> None:
+    assert served_bytes(ROOT / "models" / champion_manifest().version) <= 25_000_000
+
+
+def test_the_champion_s_int8_graph_decides_as_single_precision_does() -> None:
+    parity = champion_manifest().parity["int8_against_fp32"]
+    assert parity["same_types"] >= 0.99
+    assert parity["same_tier"] >= 0.99
 
 
 def test_a_challenger_that_misses_more_cries_for_help_is_not_promoted() -> None:
