@@ -29,7 +29,8 @@ TARGETS = ("types", "primary", "intensity", "emotions", "demands", "risks", "moo
 class Recipe:
     """Everything that decides a run; stored with it and carried into the bundle's manifest.
 
-    A run begins either with a pretrained ``encoder`` (hub id or folder), cut to ``layers``, or with the checkpoint of
+    ``stop_after`` ends it after so many steps, while the learning rate is still on its way down over ``epochs``. A run
+    begins either with a pretrained ``encoder`` (hub id or folder), cut to ``layers``, or with the checkpoint of
     an earlier one in the folder ``start``.
     """
 
@@ -38,6 +39,7 @@ class Recipe:
     layers: int = 6
     keep: Literal["spread", "bottom"] = "bottom"
     epochs: float = 5.0
+    stop_after: int | None = None
     batch: int = 16
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
@@ -96,6 +98,7 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     arguments = TrainingArguments(
         output_dir=str(run / "trainer"),
         num_train_epochs=recipe.epochs,
+        max_steps=recipe.stop_after or -1,
         per_device_train_batch_size=recipe.batch,
         lr_scheduler_type="linear",
         warmup_steps=recipe.warmup,

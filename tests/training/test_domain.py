@@ -16,10 +16,10 @@ EXAMPLES = ROOT / "data" / "samples" / "out_of_domain.jsonl"
 
 def test_the_boundary_leaves_complaints_alone() -> None:
     random = np.random.default_rng(3)
-    own = random.normal(size=(600, 12)) * np.linspace(0.2, 3, 12)
+    own, unseen = (random.normal(size=(600, 12)) * np.linspace(0.2, 3, 12) for _ in range(2))
     foreign = random.normal(size=(40, 12)) * np.linspace(0.2, 3, 12) + np.eye(12)[0] * 1.5
-    domain = fit_domain(own, foreign)
-    inside, outside = (rows @ np.array(domain.weights) + domain.bias > 0 for rows in (own, foreign))
+    domain = fit_domain(own, foreign, unseen)
+    inside, outside = (rows @ np.array(domain.weights) + domain.bias > 0 for rows in (unseen, foreign))
     assert inside.mean() <= 0.02
     assert outside.mean() >= 0.9
 

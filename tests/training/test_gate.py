@@ -109,7 +109,7 @@ def test_what_cleaning_undoes_changes_no_decision() -> None:
     cases = {kind: members for kind, members in read_cases(CASES).items() if kind in {"fullwidth", "pinyin"}}
     report = run_gate(served(load_pipeline(ROOT / "models")), cases)
     assert report["fullwidth"]["failed"] == {}
-    assert report["pinyin"]["rate"] >= 0.95
+    assert report["pinyin"]["rate"] >= 0.9
 
 
 def test_a_challenger_that_falls_behind_on_a_kind_is_objected_to(
