@@ -23,6 +23,7 @@ from training.progress import track
 from triage.redaction import redact
 from triage.taxonomy import DEMANDS, EMOTIONS, INTENSITY_LEVELS, RISKS, TYPES, names
 from triage.text import clean
+from triage.ticket import MAX_TEXT_CHARS
 
 log = structlog.get_logger()
 
@@ -55,7 +56,7 @@ class ComplaintRow(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: str
-    text: str = Field(min_length=1)
+    text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS)
     source: str
     licence: str | None = None
     types: list[str]

@@ -49,7 +49,7 @@ def bundle(models: Path, version: str, service: float) -> None:
     source, target = ROOT / "models" / champion, models / version
     target.mkdir(parents=True)
     manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
-    manifest |= {"version": version, "min_confidence": 0.0}
+    manifest |= {"version": version, "min_confidence": 0.0, "domain": None}
     manifest["files"] = {name: manifest["files"][name] for name in ("model.onnx", "tokenizer.json")}
     manifest["thresholds"]["types"]["service"] = service
     for name in manifest["files"]:

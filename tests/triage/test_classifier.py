@@ -68,6 +68,7 @@ def test_a_text_that_just_fits_is_one_window(model: Model, characters: int, wind
 
 def test_the_strongest_window_decides_a_sign_and_the_average_the_primary_type() -> None:
     calm = {h.name: np.zeros((len(h.labels), 3) if h.kind == "ordinal" else len(h.labels), np.float32) for h in HEADS}
+    calm["sentence_embedding"] = np.zeros(4, np.float32)
     loud = {name: value.copy() for name, value in calm.items()}
     unit = unit_index()["risks", "self_harm"]
     position = unit - unit_slices()["risks"].start
