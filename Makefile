@@ -44,7 +44,7 @@ bench: $(VENV)/.dev ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
 
 train: $(VENV)/.dev ## corpus to bundle: make train DATA=<folder> ENCODER=<hub id or folder> RUN=<name>
-	$(BIN)/fenzhen-train corpus $(DATA)
+	$(BIN)/fenzhen-train corpus $(DATA) --labels data/labels
 	$(BIN)/fenzhen-train finetune --encoder $(ENCODER) --run $(RUN)
 	$(BIN)/fenzhen-train calibrate --run $(RUN)
 	$(BIN)/fenzhen-train evaluate --run $(RUN)

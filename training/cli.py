@@ -36,6 +36,9 @@ FOREIGN = Path("data/samples/out_of_domain.jsonl")
 def corpus(
     data: Annotated[Path, typer.Argument(help="Folder with the labelled *.jsonl files.", exists=True, file_okay=False)],
     work: Work = WORK,
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder with our own labels, of pool texts by id.", exists=True)
+    ] = None,
     calibration: Annotated[float, typer.Option(min=0.01, max=0.5, help="Share of training rows held back.")] = 0.08,
     mood_rows: Annotated[int, typer.Option(min=0, help="At most so many rows of the mood corpus.")] = 1500,
 ) -> None:
@@ -43,7 +46,7 @@ def corpus(
     from training.corpus import build_corpus
 
     with _explained():
-        build_corpus(data, work / "corpus", calibration=calibration, mood_rows=mood_rows)
+        build_corpus(data, work / "corpus", labels=labels, calibration=calibration, mood_rows=mood_rows)
 
 
 @app.command()
@@ -53,14 +56,14 @@ def finetune(
     work: Work = WORK,
     layers: Annotated[int, typer.Option(min=1, help="Encoder layers to keep.")] = 6,
     epochs: Annotated[float, typer.Option(min=0.01)] = 5.0,
-    stop_after: Annotated[int | None, typer.Option(min=1, help="End after so many steps of those epochs.")] = None,
-    batch: Annotated[int, typer.Option(min=1)] = 16,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 2e-4,
+    batch: Annotated[int, typer.Option(min=1)] = 32,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
     seed: int = 7,
     start: Annotated[Path | None, typer.Option(help="Go on from a bundle's checkpoint folder.", exists=True)] = None,
+    bf16: Annotated[bool | None, typer.Option(help="Half precision; by default where the processor has it.")] = None,
 ) -> None:
     """Fine-tune encoder and heads; an interrupted run goes on where it was."""
-    from training.finetune import Recipe
+    from training.finetune import Recipe, half_precision
     from training.finetune import finetune as train
 
     recipe = Recipe(
@@ -68,9 +71,9 @@ def finetune(
         start=None if start is None else str(start),
         layers=layers,
         epochs=epochs,
-        stop_after=stop_after,
         batch=batch,
         learning_rate=learning_rate,
+        bf16=half_precision() if bf16 is None else bf16,
         seed=seed,
     )
     with _explained():

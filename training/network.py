@@ -4,12 +4,16 @@ For every score unit u the tokens t are weighted by a softmax a[u, t] over q[u]Â
 sum over t of a[u, t] * (w[u]Â·h[t]). The summands are the contributions that evidence is read from, so the words shown
 for a label are the arithmetic of its score. With q = 0, where training starts, this is plain mean pooling.
 
+The states h are the encoder's, centred and scaled: those of a contrastively trained encoder share one long direction
+beside which texts hardly differ, and linear scores on the raw states stand still for a thousand steps.
+
 Beside this deep branch stands a wide one: 1- and 2-grams of tokens, each with a weight per unit, like a linear model
 on TF-IDF. It knows rare phrases that a short fine-tuning has not learnt, and it too is a sum over tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +34,8 @@ BUCKETS = 2**20
 """Pairs of tokens are hashed to so many buckets, of which the frequent ones have a row."""
 PRIMES = (1_000_003, 15_485_863)
 
+LAST_SPECIAL = 3
+"""Ids up to here are the beginning, padding, end and unknown tokens, in XLM-R's order."""
 SCORE_UNITS = sum(len(head.labels) for head in HEADS)
 LEVELS = 3
 
@@ -50,6 +56,8 @@ class LossWeights:
 class TriageNetwork(nn.Module):
     """Encoder plus heads. ``forward`` returns the loss for the Trainer; ``scores`` what is exported."""
 
+    center: Tensor
+    scale: Tensor
     row_of_bucket: Tensor
     wide_table: Tensor
     wide_unit: Tensor
@@ -59,8 +67,10 @@ class TriageNetwork(nn.Module):
         super().__init__()
         width = encoder.config.hidden_size
         self.encoder = encoder
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
         self.queries = nn.Parameter(torch.zeros(SCORE_UNITS, width))
-        self.directions = nn.Parameter(torch.randn(SCORE_UNITS, width) * 0.02)
+        self.directions = nn.Parameter(torch.zeros(SCORE_UNITS, width))
         self.bias = nn.Parameter(torch.zeros(SCORE_UNITS))
         ordinal = sum(len(head.labels) for head in HEADS if head.kind == "ordinal")
         self.first_threshold = nn.Parameter(torch.zeros(ordinal))
@@ -73,6 +83,7 @@ class TriageNetwork(nn.Module):
         self.wide_mix = nn.Parameter(torch.ones(SCORE_UNITS))
         self.mood = nn.Linear(width, len(MOODS))
         self.weights = LossWeights()
+        self.token_dropout, self.hidden_token = 0.0, 0
         for name in ("types", "demands", "risks"):
             count = len(next(head.labels for head in HEADS if head.name == name))
             self.register_buffer(
@@ -89,10 +100,39 @@ class TriageNetwork(nn.Module):
         self.row_of_bucket.copy_(torch.from_numpy(row_of_bucket) - 2**15)
 
     def wide_state(self) -> dict[str, Tensor]:
-        """What fitting the wide branch sets: its table, the biases and the ordinal thresholds."""
-        names = ("row_of_bucket", "wide_table", "wide_unit", "wide_idf", "bias", "first_threshold", "threshold_gaps")
+        """The wide branch's table; beside it fitting sets the ``offsets``."""
+        return self._copied("row_of_bucket", "wide_table", "wide_unit", "wide_idf")
+
+    def offsets(self) -> dict[str, Tensor]:
+        """What both branches share: the biases and the ordinal thresholds."""
+        return self._copied("bias", "first_threshold", "threshold_gaps")
+
+    def _copied(self, *names: str) -> dict[str, Tensor]:
         state = self.state_dict()
         return {name: state[name].clone() for name in names}
+
+    def hide_tokens(self, share: float, token: int) -> None:
+        """While training, read ``token`` in the place of so many tokens: no text is known by one word alone."""
+        self.token_dropout, self.hidden_token = share, token
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Centred and scaled token states, (batch, tokens, width)."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return (states - self.center) * self.scale
+
+    def standardise(self, batches: Iterable[dict[str, Tensor]]) -> None:
+        """Centre and scale the states so that those of the texts in ``batches`` have mean 0 and deviation 1."""
+        self.center.zero_()
+        self.scale.fill_(1.0)
+        with torch.inference_mode():
+            means = torch.cat(
+                [
+                    _mean(self.states(batch["input_ids"], batch["attention_mask"]), batch["attention_mask"])
+                    for batch in batches
+                ]
+            )
+        self.center.copy_(means.mean(dim=0))
+        self.scale.copy_(1.0 / means.std(dim=0).clamp(min=1e-3))
 
     def buckets(self, ids: Tensor) -> Tensor:
         """Buckets of the 1- and 2-grams that end at each token, (2, batch, tokens), of ids (batch, tokens)."""
@@ -111,7 +151,7 @@ class TriageNetwork(nn.Module):
         """The wide branch's share of each token, (batch, tokens, units): its grams end at that token."""
         rows = self.row_of_bucket[self.buckets(input_ids)].long() + 2**15
         idf = self.wide_idf[rows]
-        shares = self.wide_table[rows].float().sum(dim=0) * (self.wide_unit * self.wide_mix)
+        shares = self.wide_table[rows].float().sum(dim=0) * self.wide_unit
         if mask is not None:
             idf, shares = idf * mask, shares * mask[:, :, None]
         return shares / idf.square().sum(dim=(0, 2)).sqrt().clamp(min=1e-6)[:, None, None]
@@ -137,21 +177,24 @@ class TriageNetwork(nn.Module):
 
     def scores(self, input_ids: Tensor, attention_mask: Tensor | None) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Head logits, contributions (batch, tokens, units) and the mean token state (batch, width)."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        contributions = self.contributions(states, attention_mask) + self.wide_contributions(input_ids, attention_mask)
+        states = self.states(input_ids, attention_mask)
+        wide = self.wide_contributions(input_ids, attention_mask)
+        contributions = self.contributions(states, attention_mask) + wide * self.wide_mix
         return self.head_logits(contributions.sum(dim=1) + self.bias), contributions, _mean(states, attention_mask)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, wide: Tensor, **targets: Tensor) -> dict[str, Tensor]:
-        """The weighted multi-task loss; labels that a row does not carry (-1) have no part in it.
+        """The weighted multi-task loss, and the scores (batch, units); labels that a row lacks (-1) have no part in it.
 
         ``wide`` (batch, units) are the cross-fitted scores of ``training.wide``, which the deep branch adds to.
         """
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        deep = self.contributions(states, attention_mask).sum(dim=1)
-        logits = self.head_logits(deep + wide * self.wide_mix + self.bias)
-        loss = self.loss({name: value.float() for name, value in logits.items()}, targets)
+        if self.training and self.token_dropout:
+            hidden = (torch.rand(input_ids.shape) < self.token_dropout) & (input_ids > LAST_SPECIAL)
+            input_ids = input_ids.masked_fill(hidden, self.hidden_token)
+        states = self.states(input_ids, attention_mask)
+        scores = self.contributions(states, attention_mask).sum(dim=1) + wide * self.wide_mix + self.bias
+        logits = {name: value.float() for name, value in self.head_logits(scores).items()}
         mood = _choice_loss(self.mood(_mean(states, attention_mask)).float(), targets["mood"])
-        return {"loss": loss + self.weights.mood * mood}
+        return {"loss": self.loss(logits, targets) + self.weights.mood * mood, "scores": scores.float()}
 
     def loss(self, logits: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         """The weighted loss of all heads that are served."""
@@ -201,9 +244,9 @@ def load_encoder(source: str, layers: int, keep: Literal["spread", "bottom"] = "
     encoder = AutoModel.from_pretrained(
         source,
         dtype=torch.float32,
-        attn_implementation="sdpa",
+        # The backward pass of torch's fused attention takes a third of a bf16 step on a CPU; plain products do not.
+        attn_implementation="eager",
         add_pooling_layer=False,
-        # Attention dropout keeps torch from its fused attention, which halves a training step on a CPU.
         attention_probs_dropout_prob=0.0,
     )
     have = len(encoder.encoder.layer)

@@ -73,14 +73,14 @@ def _cross_fit(
             learn, outside = known[folds[known] != fold], np.flatnonzero(folds == fold)
             found = last[fold] = _fit(network, head, features[learn], targets[learn], tried, last[fold])
             crossed[outside] = torch.from_numpy(features[outside] @ found.table)
-        precision = _average_precision(head, targets[known].numpy(), crossed[known].numpy())
+        precision = average_precision(head, targets[known].numpy(), crossed[known].numpy())
         log.info("wide", head=head.name, strength=tried, average_precision=round(precision, 4))
         if precision > best:
             best, strength, kept = precision, tried, crossed
     return strength, kept
 
 
-def _average_precision(head: Head, targets: Numbers, scores: Numbers) -> float:
+def average_precision(head: Head, targets: Numbers, scores: Numbers) -> float:
     """Mean over the head's units; over their levels too where these are ordinal."""
     if head.kind == "choice":
         targets = np.eye(len(head.labels))[targets]

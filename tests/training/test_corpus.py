@@ -123,3 +123,26 @@ def test_the_same_folder_gives_the_same_corpus(tmp_path: Path) -> None:
         build_corpus(tmp_path / "data", tmp_path / name)
         reports.append(json.loads((tmp_path / name / "report.json").read_text(encoding="utf-8"))["sha256"])
     assert reports[0] == reports[1]
+
+
+def test_our_labels_join_texts_of_the_pool_by_id_and_are_only_trained_on(tmp_path: Path) -> None:
+    write(tmp_path / "data", "a_train.jsonl", rows(TEXTS[:2]))
+    write(tmp_path / "data", "a_dev.jsonl", rows(TEXTS[2:3]))
+    pool = [{"id": f"p-{i}", "text": text, "source": "pool"} for i, text in enumerate(TEXTS[3:])]
+    write(tmp_path / "data" / "unlabelled", "pool.jsonl", pool)
+    given = [{key: value for key, value in ROW.items() if key not in ("text", "source")} | {"id": "p-1"}]
+    write(
+        tmp_path / "labels",
+        "pool.jsonl",
+        [*given, {**given[0], "id": "elsewhere"}, {**ROW, "id": "own", "text": "手机壳裂了"}],
+    )
+    corpus = build_corpus(tmp_path / "data", tmp_path / "out", labels=tmp_path / "labels", calibration=0.99)
+    assert {(row["id"], row["text"]) for row in corpus["train"]} == {("p-1", TEXTS[4]), ("own", "手机壳裂了")}
+    assert len(corpus["calibration"]) == 2
+
+
+def test_a_wrong_label_of_ours_names_the_id(tmp_path: Path) -> None:
+    write(tmp_path / "data", "a_train.jsonl", rows())
+    write(tmp_path / "labels", "own.jsonl", [{**ROW, "id": "own-7", "types": ["quallity"]}])
+    with pytest.raises(CorpusError, match=r"own-7.*types: unknown label"):
+        build_corpus(tmp_path / "data", tmp_path / "out", labels=tmp_path / "labels")
