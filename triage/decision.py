@@ -4,64 +4,30 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelScore(_Frozen):
-    """A label with its calibrated probability and whether it passed its threshold."""
-
-    name: str
-    label: str = Field(description="Chinese name.")
-    probability: float = Field(ge=0, le=1)
-    selected: bool
+from triage.clocks import Deadline
+from triage.listening.record import Listening
+from triage.playbook import ReplyPlan
+from triage.records import Evidence, LabelScore, Level, Reason, Route
 
 
-class Level(_Frozen):
-    """A strength: ``level`` 0–3 for people, ``score`` the unrounded expectation in [0, 3]."""
-
-    level: int = Field(ge=0, le=3)
-    score: float = Field(ge=0, le=3)
-
-
-class Reason(_Frozen):
-    """A machine-readable code with the sentence a person reads, in Chinese."""
-
-    code: str
-    text: str
-
-
-class Route(_Frozen):
-    """Who handles the ticket, and every rule that said so."""
-
-    tier: str
-    queue: str
-    reasons: tuple[Reason, ...]
-
-
-class Evidence(_Frozen):
-    """Words that carry a label: ``[start, end)`` indexes the original text in characters; ``weight`` in logits."""
-
-    label: str
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
-    text: str
-    weight: float
-
-
-class Receipt(_Frozen):
+class Receipt(BaseModel):
     """What is needed to replay the decision: versions and the hash of the text they were applied to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     taxonomy: str
     policy: str
+    sla: str = Field(default="", description="Deadline file with its hash, the profile, and the holiday calendar.")
+    playbook: str = ""
     text_sha256: str = Field(description="SHA-256 of the original text in UTF-8.")
     windows: int = Field(ge=0, description="Windows of at most 512 tokens the model read; 0 when it was not run.")
 
 
-class Decision(_Frozen):
+class Decision(BaseModel):
     """The whole reply. Abstained decisions carry no types; risks that were found still route the ticket upwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     decision_id: str
     ticket_id: str | None
@@ -74,5 +40,8 @@ class Decision(_Frozen):
     abstained: bool
     abstain_reason: Reason | None
     route: Route
+    deadlines: tuple[Deadline, ...] = Field(default=(), description="Empty where no received_at is known.")
     evidence: tuple[Evidence, ...]
+    listening: Listening | None = Field(default=None, description="Facts, feelings and expectations as said.")
+    plan: ReplyPlan | None = Field(default=None, description="How to answer.")
     receipt: Receipt

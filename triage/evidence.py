@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from triage.classifier import Prediction, unit_index
-from triage.decision import Evidence
 from triage.model import Array
+from triage.records import Evidence
 from triage.redaction import Redaction
 from triage.text import AlignedText
 from triage.words import cut

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from triage.bundle import Manifest
-from triage.decision import LabelScore, Level, Reason
 from triage.model import Array
+from triage.records import LabelScore, Level, Reason
 from triage.taxonomy import DEMANDS, EMOTIONS, OTHER, RISKS, TYPES, Label, names
 
 LOW_CONFIDENCE = Reason(code="low_confidence", text="各类型的把握都不足，不作猜测。")

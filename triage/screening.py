@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from triage import words
-from triage.decision import Reason
+from triage.records import Reason
 from triage.text import HAN
 
 _EMPTY = Reason(code="empty", text="清洗后没有剩下任何内容，无法判断。")

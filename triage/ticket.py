@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
@@ -14,6 +15,8 @@ MAX_EXTRA_VALUES = 1_000
 MAX_EXTRA_CHARS = 20_000
 MAX_EXTRA_DEPTH = 16
 MAX_INTEGER = 2**63 - 1
+
+CUSTOMER_FLAGS = ("vip", "vulnerable")
 
 _ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})")
 
@@ -38,6 +41,16 @@ class Ticket(BaseModel):
     received_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
         default=None, description="ISO 8601 with an offset."
     )
+    amount: Annotated[Decimal | None, Field(strict=False, ge=0, max_digits=14, decimal_places=2)] = Field(
+        default=None, description="Yuan in dispute, where the caller knows it; else it is read from the text."
+    )
+    previous_contacts: int | None = Field(
+        default=None, ge=0, le=10_000, description="Earlier contacts about the same matter; else read from the text."
+    )
+    opened_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
+        default=None, description="When the case was first opened, if it is an older one; ISO 8601 with an offset."
+    )
+    customer_flags: Annotated[tuple[Literal["vip", "vulnerable"], ...], Field(strict=False)] = ()
     contact: Extra | None = Field(default=None, description="Personal data; never stored or logged.")
     metadata: Extra | None = Field(default=None, description="Stored masked, returned to nobody else.")
 
@@ -51,7 +64,7 @@ class Ticket(BaseModel):
         _check_characters(value)
         return value
 
-    @field_validator("received_at", mode="before")
+    @field_validator("received_at", "opened_at", mode="before")
     @classmethod
     def _iso_8601(cls, value: object) -> object:
         # pydantic's lax mode would also read numbers as seconds since 1970; a bare number is more often a mistake.
@@ -61,7 +74,7 @@ class Ticket(BaseModel):
             raise ValueError("expected ISO 8601 with an offset, such as 2026-01-31T09:30:00+08:00")
         return value
 
-    @field_validator("received_at")
+    @field_validator("received_at", "opened_at")
     @classmethod
     def _in_utc_range(cls, value: datetime | None) -> datetime | None:
         try:
