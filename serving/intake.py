@@ -13,6 +13,7 @@ from triage.ticket import Ticket
 
 _DATETIME = "ISO 8601 with an offset, such as 2026-01-31T09:30:00+08:00"
 _KNOWN = ", ".join(Ticket.model_fields)
+_RANGES = {"previous_contacts": (0, 10_000)}
 _EXPECTED = {
     "missing": "a value: this field is required",
     "extra_forbidden": f"one of the known fields: {_KNOWN}",
@@ -22,6 +23,9 @@ _EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "timezone_aware": _DATETIME,
+    "int_type": "a whole number",
+    "literal_error": "some of: vip, vulnerable",
+    "tuple_type": "an array",
 }
 
 
@@ -62,6 +66,10 @@ def _field_error(fault: Any) -> FieldError:
         expected = f"at most {context['max_length']:,} characters"
     elif kind == "string_too_short":
         expected = f"at least {context['min_length']} character"
+    elif kind.startswith(("greater_than", "less_than")):
+        expected = "a number from {} to {}".format(*_RANGES.get(fault["loc"][0], (0, "any size")))
+    elif kind.startswith("decimal"):
+        expected = "yuan with at most 2 decimals and 14 digits, such as 1280.50"
     elif kind.startswith("datetime"):
         expected = _DATETIME
     else:

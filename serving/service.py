@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from serving.clock import iso_utc, utc_now
+from serving.clock import CLOCK_SKEW, iso_utc, now, utc_now
 from serving.observability import Metrics
 from serving.privacy import Pseudonyms
+from serving.problems import FieldError, ProblemError
 from serving.storage import repository
 from serving.storage.database import reader
 from serving.storage.ledger import Claim, Stored, Verdict, claimed, write
@@ -62,7 +63,16 @@ class TriageService:
         self._writer.close()
 
     def submission(self, ticket: Ticket, idempotency_key: str | None = None, caller: str = "") -> Submission:
-        """``ticket`` made ready for the road; ``caller`` keeps the idempotency keys of different API keys apart."""
+        """``ticket`` made ready for the road; ``caller`` keeps the idempotency keys of different API keys apart.
+
+        A ticket that does not say when it was received was received now; one from the future is a ``ProblemError``.
+        """
+        arrived = now()
+        for field in ("received_at", "opened_at"):
+            if (said := getattr(ticket, field)) and said > arrived + CLOCK_SKEW:
+                fault = FieldError(field=field, got="a moment in the future", expected="now or earlier, with an offset")
+                detail = "The ticket is invalid: see errors. Nothing was stored."
+                raise ProblemError(422, "invalid-ticket", detail, [fault])
         claim = None
         if idempotency_key is not None:
             body = json.dumps(ticket.model_dump(mode="json"), sort_keys=True)
@@ -74,6 +84,7 @@ class TriageService:
             "source": storable(ticket.source),
             "channel": ticket.channel and storable(ticket.channel),
             "customer_id": ticket.customer_id and storable(ticket.customer_id),
+            "received_at": ticket.received_at or arrived,
         }
         text_sha256 = hashlib.sha256(ticket.text.encode()).hexdigest()
         return Submission(ticket.model_copy(update=stored), ticket.ticket_id, text_sha256, claim)
@@ -168,7 +179,7 @@ def _row(submission: Submission, masked_text: str, decision: Decision) -> dict[s
         "text": masked_text,
         "channel": ticket.channel,
         "customer_id": ticket.customer_id,
-        "received_at": ticket.received_at and iso_utc(ticket.received_at),
+        "received_at": iso_utc(ticket.received_at) if ticket.received_at else None,
         "metadata": None if extra is None else json.dumps(redact_json(extra), ensure_ascii=False),
         "primary_type": decision.primary_type,
         "tier": decision.route.tier,

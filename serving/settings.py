@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     database_url: str = Field(default="sqlite:///var/fenzhen.db", min_length=1)
     models: Path = Path("models")
     policy: Path | None = None
+    sla: Path | None = Field(default=None, description="Deadlines instead of the built-in ones.")
+    sla_profile: str | None = Field(default=None, description="Industry whose statutory clocks run beside our own.")
+    playbook: Path | None = None
     queue_limit: int = Field(default=512, description="Tickets accepted and not yet answered; past it 429.")
     workers: int = Field(default_factory=_usable_cores, ge=1, le=256)
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, description="Body of POST /v1/triage.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from serving.clock import now
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,11 +19,22 @@ def open_pipeline(settings: Settings) -> Pipeline:
     """The pipeline of the champion bundle, warmed up; raises ``StartError`` naming the file at fault."""
     from triage import load_pipeline
     from triage.bundle import BundleError
-    from triage.routing import PolicyError
+    from triage.calendars import CalendarError, shanghai
+    from triage.clocks import ClockError
+    from triage.playbook import PlaybookError
+    from triage.policy import PolicyError
 
     try:
-        pipeline = load_pipeline(settings.models, policy=settings.policy)
-    except (BundleError, PolicyError) as error:
+        pipeline = load_pipeline(
+            settings.models,
+            policy=settings.policy,
+            sla=settings.sla,
+            profile=settings.sla_profile,
+            playbook=settings.playbook,
+        )
+        year = shanghai(now()).year
+        pipeline.clocks.check_years(year, year)
+    except (BundleError, PolicyError, ClockError, CalendarError, PlaybookError) as error:
         raise StartError(str(error)) from error
     pipeline.warm_up()
     return pipeline

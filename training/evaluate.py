@@ -25,10 +25,12 @@ from training.metrics import (
     quadratic_weighted_kappa,
 )
 from training.pictures import draw
+from training.tiers import tier_errors
 from triage.bundle import Manifest
 from triage.classifier import foreignness
-from triage.decision import Level
 from triage.reading import PRIMARY, Reading, confidence, read
+from triage.records import Level
+from triage.routing import load_router
 from triage.taxonomy import CRISIS_RISKS, DEMANDS, EMOTIONS, HEADS, RISKS, TYPES, names
 
 log = structlog.get_logger()
@@ -78,6 +80,7 @@ def evaluate(corpus: DatasetDict, run: Path, cases: Path, foreign: Path) -> dict
         "slices": _slices(dev, found, rows["hard"]),
         "false_illicit_dev": _rate(found["types"][real, 3], gold["types"][real, 3] == 0),
         "false_crisis_dev": _rate(_crisis(found)[real], ~_crisis(gold)[real]),
+        "tiers": tier_errors(dev, real, readings, gold, load_router()),
         "foreign_abstained": _foreign(run, manifest, read_foreign(foreign)),
         "brighter_pearson": _pearson_by_emotion(gold, found, rows["brighter"]),
         "baseline": tfidf_baseline(corpus, run, gold, rows, gate_cases),

@@ -19,8 +19,9 @@ from training.graph import ParityError, alone_equals_in_company
 from training.metrics import quadratic_weighted_kappa
 from triage.bundle import MANIFEST, Manifest, open_bundle, sha256_file
 from triage.model import Model
-from triage.pipeline import findings, load_pipeline
+from triage.pipeline import findings, load_pipeline, prepare
 from triage.routing import load_router
+from triage.ticket import Ticket
 
 log = structlog.get_logger()
 
@@ -98,8 +99,9 @@ def _parity(corpus: DatasetDict, run: Path, manifest: Manifest) -> dict[str, Any
     pairs = list(zip(*readings, strict=True))
     same_types = [[s.selected for s in a.types] == [s.selected for s in b.types] for a, b in pairs]
     router = load_router()
+    prepared = [prepare(Ticket(text=text)) for text in dev["text"]]
     tiers = [
-        [router.route(findings(text, reading)).tier for text, reading in zip(dev["text"], side, strict=True)]
+        [router.route(findings(ticket, reading)).tier for ticket, reading in zip(prepared, side, strict=True)]
         for side in readings
     ]
     grades = [np.array([r.intensity.level if r.intensity else 0 for r in side]) for side in readings]

@@ -21,7 +21,8 @@ from serving.observability import configure_logging
 from serving.privacy import Pseudonyms
 from serving.settings import Settings
 from serving.storage.database import open_engine, upgrade
-from triage.decision import Decision, Level, Receipt, Route
+from triage.decision import Decision, Receipt
+from triage.records import Level, Route
 from triage.redaction import redact
 from triage.text import clean
 from triage.ticket import Ticket
