@@ -45,6 +45,7 @@ ILLICIT_FALSE_ALARMS = 0.0075
 ABSTAIN_SHARE = 0.005
 EMBEDDING = "sentence_embedding"
 DOMAIN_ROWS = 2500
+SPARING_TEXTS = 100
 
 Logits = dict[str, Array]
 
@@ -150,7 +151,8 @@ def _graph(corpus: DatasetDict, run: Path) -> dict[str, Any]:
         tokenizer = Tokenizer.from_file(str(run / "checkpoint" / "tokenizer.json"))
         seen = {id_ for encoding in tokenizer.encode_batch(list(corpus["train"]["text"])) for id_ in encoding.ids}
         network = load_checkpoint(run / "checkpoint")
-        parity = build_graph(network, run / "checkpoint" / "tokenizer.json", run / "graph", seen)
+        some = list(corpus["calibration"]["text"])[:SPARING_TEXTS]
+        parity = build_graph(network, run / "checkpoint" / "tokenizer.json", run / "graph", seen, some)
         path.write_text(json.dumps(parity, indent=1), encoding="utf-8")
     return dict(json.loads(path.read_text(encoding="utf-8")))
 

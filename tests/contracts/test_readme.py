@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serving.summary import summary
 from triage import Ticket, load_pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,10 @@ def test_the_reply_shown_is_the_reply_given(name: str) -> None:
     assert request
     assert shown
     decision = load_pipeline(ROOT / "models").triage(Ticket.model_validate_json(request.group(1)))
-    assert_close(json.loads(shown.group(1)), decision.model_dump(mode="json"), name)
+    assert_close(json.loads(shown.group(1)), decision.model_dump(mode="json", exclude={"listening", "plan"}), name)
+    page = re.search(r"```text\n(.*?)\n```", text, re.S)
+    assert page
+    assert page.group(1) == summary(decision)
 
 
 @pytest.mark.parametrize("name", [*READMES, "ARCHITECTURE.md"])
