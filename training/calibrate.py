@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import structlog
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from tokenizers import Tokenizer
@@ -44,7 +44,7 @@ ILLICIT_FALSE_ALARMS = 0.0075
 """The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
 ABSTAIN_SHARE = 0.005
 EMBEDDING = "sentence_embedding"
-DOMAIN_ROWS = 2500
+DOMAIN_ROWS = 1500
 SPARING_TEXTS = 100
 
 Logits = dict[str, Array]
@@ -98,7 +98,7 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
     manifest.domain = fit_domain(
         read_logits(run, _some_complaints(corpus["train"]), "train")[EMBEDDING],
         read_texts(run, strangers, "read foreign")[EMBEDDING],
-        logits[EMBEDDING][ordinary],
+        logits[EMBEDDING],
     )
     manifest.min_confidence = _least_confidence(probabilities, manifest, ordinary)
     (run / "draft.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -107,9 +107,11 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
 
 
 def _some_complaints(train: Dataset) -> Dataset:
-    """Ordinary complaints of the training split, as many as a boundary around them needs."""
-    ordinary = train.filter(lambda primary, name: primary >= 0 and not name, input_columns=["primary", "slice"])
-    return ordinary.shuffle(seed=7).select(range(min(DOMAIN_ROWS, len(ordinary))))
+    """Complaints of the training split, as many as a boundary around them needs: half as people post them, half
+    carefully written ones, or whatever is well written would pass for foreign."""
+    complaints = train.filter(lambda primary: primary >= 0, input_columns="primary")
+    sides = (complaints.filter(lambda name, hard=hard: bool(name) == hard, input_columns="slice") for hard in (0, 1))
+    return concatenate_datasets([side.shuffle(seed=7).select(range(min(DOMAIN_ROWS, len(side)))) for side in sides])
 
 
 def read_logits(run: Path, data: Dataset, split: str) -> Logits:

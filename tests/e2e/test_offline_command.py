@@ -19,7 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 def write_tickets(path: Path, number: int) -> list[dict]:
     tickets = [
-        {"text": f"第{n}次打客服电话都没人接,说好的退款{n}元一直不到账", "ticket_id": f"T{n}", "source": "crm"}
+        {
+            "text": f"第{n}次打客服电话都没人接,说好的退款{n}元一直不到账",
+            "ticket_id": f"T{n}",
+            "source": "crm",
+            "received_at": "2026-03-04T09:30:00+08:00",
+        }
         for n in range(number)
     ]
     path.write_text("".join(json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in tickets), "utf-8")

@@ -31,13 +31,15 @@ def test_the_curl_line_it_prints_works(serve) -> None:
     decision = reply.json()
     assert set(decision) == {
         *("decision_id", "ticket_id", "types", "primary_type", "intensity", "emotions", "demands", "risks"),
-        *("abstained", "abstain_reason", "route", "evidence", "receipt"),
+        *("abstained", "abstain_reason", "route", "deadlines", "evidence", "listening", "plan", "receipt"),
     }
     assert decision["primary_type"] in {"service", "refusal"}
     text = json.loads(words[-1])["text"]
     assert decision["evidence"]
     assert all(text[e["start"] : e["end"]] == e["text"] for e in decision["evidence"])
     assert decision["receipt"]["model"] in server.stdout
+    assert all(deadline["due_at"] for deadline in decision["deadlines"])  # counted from when it came in
+    assert len(decision["deadlines"]) == 2
 
 
 def test_what_was_answered_survives_kill_9(serve) -> None:
