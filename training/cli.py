@@ -55,7 +55,7 @@ def finetune(
     run: Name = "model",
     work: Work = WORK,
     layers: Annotated[int, typer.Option(min=1, help="Encoder layers to keep.")] = 6,
-    epochs: Annotated[float, typer.Option(min=0.01)] = 5.0,
+    epochs: Annotated[float, typer.Option(min=0.01)] = 4.0,
     batch: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
     seed: int = 7,

@@ -49,7 +49,7 @@ class Recipe:
     start: str | None = None
     layers: int = 6
     keep: Literal["spread", "bottom"] = "bottom"
-    epochs: float = 5.0
+    epochs: float = 4.0
     batch: int = 32
     learning_rate: float = 1e-4
     head_learning_rate: float = 3e-4
