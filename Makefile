@@ -51,7 +51,7 @@ train: $(VENV)/.dev ## corpus to bundle: make train DATA=<folder> ENCODER=<hub i
 	$(BIN)/fenzhen-train export --run $(RUN) --samples data/samples
 	$(BIN)/fenzhen-train promote latest
 
-train-smoke: $(VENV)/.dev ## the whole road on our own samples in about three minutes, from the champion's checkpoint
+train-smoke: $(VENV)/.dev ## the whole road on our own samples in about four minutes, from the champion's checkpoint
 	rm -rf var/smoke
 	$(BIN)/fenzhen-train corpus data/samples --work var/smoke
 	$(BIN)/fenzhen-train finetune --start $(CHAMPION)/checkpoint --epochs 0.5 --work var/smoke
