@@ -75,7 +75,7 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
         min_confidence=0.0,
         files={},
         corpus={},
-        recipe=json.loads((run / "recipe.json").read_text(encoding="utf-8")),
+        recipe=_recipe(run),
         metrics={},
         parity=parity,
     )
@@ -104,6 +104,15 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
     (run / "draft.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     log.info("calibrate", rows=len(data), thresholds=manifest.thresholds, min_confidence=manifest.min_confidence)
     return manifest
+
+
+def _recipe(run: Path) -> dict[str, Any]:
+    """The run's recipe as a bundle carries it: of a folder on this machine only its last two names."""
+    recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    for field in ("encoder", "start"):
+        if recipe[field] and Path(recipe[field]).is_absolute():
+            recipe[field] = "/".join(Path(recipe[field]).parts[-2:])
+    return recipe
 
 
 def _some_complaints(train: Dataset) -> Dataset:
