@@ -50,6 +50,28 @@ def corpus(
 
 
 @app.command()
+def pretrain(
+    data: Annotated[
+        Path, typer.Argument(help="Folder with texts in unlabelled/*.jsonl.", exists=True, file_okay=False)
+    ],
+    encoder: Annotated[str, typer.Option(help="Pretrained encoder: a hub id or a local folder.")],
+    run: Name = "pretrained",
+    work: Work = WORK,
+    layers: Annotated[int, typer.Option(min=1, help="Encoder layers to keep.")] = 6,
+    epochs: Annotated[float, typer.Option(min=0.01)] = 3.0,
+    bf16: Annotated[bool | None, typer.Option(help="Half precision; by default where the processor has it.")] = None,
+) -> None:
+    """Guess hidden words of unlabelled complaints; print the encoder's folder, for finetune --encoder."""
+    from training.finetune import half_precision
+    from training.pretrain import Pretraining
+    from training.pretrain import pretrain as read
+
+    recipe = Pretraining(encoder, layers, epochs, bf16=half_precision() if bf16 is None else bf16)
+    with _explained():
+        typer.echo(read(data, work / "runs" / run, recipe))
+
+
+@app.command()
 def finetune(
     encoder: Annotated[str | None, typer.Option(help="Pretrained encoder: a hub id or a local folder.")] = None,
     run: Name = "model",
@@ -58,6 +80,7 @@ def finetune(
     epochs: Annotated[float, typer.Option(min=0.01)] = 4.0,
     batch: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
+    variants: Annotated[float, typer.Option(min=0, max=1, help="Share of complaints added in another wording.")] = 0.25,
     seed: int = 7,
     start: Annotated[Path | None, typer.Option(help="Go on from a bundle's checkpoint folder.", exists=True)] = None,
     bf16: Annotated[bool | None, typer.Option(help="Half precision; by default where the processor has it.")] = None,
@@ -74,6 +97,7 @@ def finetune(
         batch=batch,
         learning_rate=learning_rate,
         bf16=half_precision() if bf16 is None else bf16,
+        variants=variants,
         seed=seed,
     )
     with _explained():

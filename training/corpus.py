@@ -12,14 +12,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from datasets import Dataset, DatasetDict
 from datasketch import MinHash, MinHashLSH
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.progress import track
+from triage.labels import Grade, Labels
 from triage.redaction import redact
 from triage.taxonomy import DEMANDS, EMOTIONS, INTENSITY_LEVELS, RISKS, TYPES, names
 from triage.text import clean
@@ -44,47 +45,19 @@ HARD_SLICES = frozenset(
 )
 """Slices of texts written to be hard. Their labels are far more frequent than in life, so they are kept apart."""
 
-Grade = Literal[0, 1, 2, 3]
-
 
 class CorpusError(ValueError):
     """A row that cannot be learnt from; the message names file, line, what was found and what was expected."""
 
 
-class ComplaintRow(BaseModel):
+class ComplaintRow(Labels):
     """A labelled complaint under the guideline; see ``data/GUIDELINE.md``."""
-
-    model_config = ConfigDict(extra="ignore")
 
     id: str
     text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS)
     source: str
     licence: str | None = None
-    types: list[str]
-    primary: str
-    intensity: Grade
-    emotions: dict[str, Grade]
-    demands: list[str]
-    risks: list[str]
     slice: str | None = None
-
-    @model_validator(mode="after")
-    def _labels_are_known(self) -> ComplaintRow:
-        for field, found, known in (
-            ("types", self.types, names(TYPES)),
-            ("primary", [self.primary], (*names(TYPES), "other")),
-            ("emotions", list(self.emotions), names(EMOTIONS)),
-            ("demands", self.demands, names(DEMANDS)),
-            ("risks", self.risks, names(RISKS)),
-        ):
-            unknown = sorted(set(found) - set(known))
-            if unknown:
-                raise ValueError(f"{field}: unknown label {unknown}, expected some of {list(known)}")
-        if (self.primary == "other") != (not self.types):
-            raise ValueError(f"primary: {self.primary!r} with types {self.types}: 'other' exactly when types is empty")
-        if self.primary != "other" and self.primary not in self.types:
-            raise ValueError(f"primary: {self.primary!r} is not among types {self.types}")
-        return self
 
 
 class BrighterRow(BaseModel):

@@ -17,7 +17,7 @@ from training.evaluate import readings_by_row
 from training.gate import read_cases, run_gate, served
 from training.graph import ParityError, alone_equals_in_company
 from training.metrics import quadratic_weighted_kappa
-from triage.bundle import MANIFEST, Manifest, open_bundle, sha256_file
+from triage.bundle import MANIFEST, Manifest, sha256_file
 from triage.model import Model
 from triage.pipeline import findings, load_pipeline, prepare
 from triage.routing import load_router
@@ -123,7 +123,6 @@ def _worst_errors(folder: Path, samples: Path | None, count: int = 20) -> list[d
     """The surest wrong primary types on texts that may be shown: our own samples."""
     if samples is None:
         return []
-    open_bundle(folder)
     pipeline = load_pipeline(folder.parent, bundle=folder.name)
     errors = []
     for path in sorted(samples.glob("*.jsonl")):

@@ -27,6 +27,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from training.network import TriageNetwork, load_checkpoint, load_encoder, load_tokenizer, save_checkpoint
+from training.variants import with_variants
 from training.wide import average_precision, fit_wide
 from triage.taxonomy import DEMANDS, HEADS, RISKS, TYPES, unit_slices
 
@@ -42,7 +43,8 @@ class Recipe:
     """Everything that decides a run; stored with it and carried into the bundle's manifest.
 
     A run begins either with a pretrained ``encoder`` (hub id or folder), cut to ``layers``, or with the checkpoint of
-    an earlier one in the folder ``start``. ``token_dropout`` is the share of tokens hidden from the deep branch.
+    an earlier one in the folder ``start``. ``token_dropout`` is the share of tokens hidden from the deep branch,
+    ``variants`` that of the complaints of which another wording is added.
     """
 
     encoder: str | None = None
@@ -59,6 +61,7 @@ class Recipe:
     max_tokens: int = 128
     token_dropout: float = 0.1
     hard_repeats: int = 2
+    variants: float = 0.25
     positive_weight_power: float = 0.5
     positive_weight_cap: float = 10.0
     bf16: bool = False
@@ -66,8 +69,8 @@ class Recipe:
 
 
 def half_precision() -> bool:
-    """Whether bf16 is faster here: on GPUs, and on CPUs with tiles for it. Emulated it is twenty times slower."""
-    return torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    """Whether bf16 is faster here: on GPUs and on CPUs that multiply it. Emulated it is twenty times slower."""
+    return torch.cuda.is_available() or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 class Collator:
@@ -88,8 +91,11 @@ class Collator:
 class LogLine(TrainerCallback):
     """The Trainer's figures as plain log lines."""
 
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        log.info("finetune", step=state.global_step, of=state.max_steps, **(logs or {}))
+        log.info(self.stage, step=state.global_step, of=state.max_steps, **(logs or {}))
 
 
 def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
@@ -105,7 +111,7 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
         return
     if recipe.start:
         recipe = replace(recipe, layers=AutoConfig.from_pretrained(recipe.start).num_hidden_layers)
-    _same_recipe(run, recipe)
+    same_recipe(run, asdict(recipe))
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(recipe.start or str(recipe.encoder))
     texts = _repeated(corpus["train"], recipe)
@@ -152,7 +158,7 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     )
     optimizer = torch.optim.AdamW(_parameter_groups(network, recipe), weight_decay=recipe.weight_decay, fused=True)
     steps = math.ceil(len(rows) / recipe.batch) * recipe.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_then_linear(recipe.warmup * steps, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_then_linear(recipe.warmup * steps, steps))
     trainer = Trainer(
         model=network,
         args=arguments,
@@ -161,7 +167,7 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
         compute_metrics=_ranking,
         data_collator=collate,
         optimizers=(optimizer, schedule),
-        callbacks=[LogLine()],
+        callbacks=[LogLine("finetune")],
     )
     trainer.train(
         resume_from_checkpoint=get_last_checkpoint(str(run / "trainer")) if (run / "trainer").exists() else None
@@ -169,11 +175,10 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     save_checkpoint(network, tokenizer, run / "checkpoint")
 
 
-def _same_recipe(run: Path, recipe: Recipe) -> None:
+def same_recipe(run: Path, wanted: dict[str, Any]) -> None:
     """Refuse to continue a run under another recipe: its figures would belong to neither."""
     run.mkdir(parents=True, exist_ok=True)
     path = run / "recipe.json"
-    wanted = asdict(recipe)
     if path.exists() and (found := json.loads(path.read_text(encoding="utf-8"))) != wanted:
         changed = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
         raise ValueError(f"{path}: this run was started with other values of {changed}; name another run or delete it")
@@ -181,8 +186,11 @@ def _same_recipe(run: Path, recipe: Recipe) -> None:
 
 
 def _repeated(train: Dataset, recipe: Recipe) -> Dataset:
+    """The rows as they are learnt from: hard ones several times, and some in another wording too."""
     hard = train.filter(bool, input_columns="slice")
-    return concatenate_datasets([train] + [hard] * (recipe.hard_repeats - 1))
+    return concatenate_datasets(
+        [with_variants(train, recipe.variants, recipe.seed)] + [hard] * (recipe.hard_repeats - 1)
+    )
 
 
 def _wide(
@@ -196,7 +204,7 @@ def _wide(
     if not path.exists():
         targets = {head.name: torch.tensor(list(texts[head.name])) for head in HEADS}
         learnt = network.offsets()
-        crossed = fit_wide(network, tokenizer(list(texts["text"]))["input_ids"], targets)
+        crossed = fit_wide(network, tokenizer(list(texts["text"]))["input_ids"], targets, list(texts["id"]))
         branch = network.wide_state() | (learnt if trained else network.offsets())
         torch.save({"crossed": crossed, "branch": branch}, path)
     kept = torch.load(path)
@@ -266,7 +274,8 @@ def _parameter_groups(network: TriageNetwork, recipe: Recipe) -> list[dict[str, 
     return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
 
 
-def _warmup_then_linear(warmup: float, steps: float) -> Any:
+def warmup_then_linear(warmup: float, steps: float) -> Any:
+    """A schedule for ``LambdaLR``: up to the full rate in ``warmup`` steps, then down to nothing at ``steps``."""
     return lambda step: (
         step / max(1.0, warmup) if step < warmup else max(0.0, (steps - step) / max(1.0, steps - warmup))
     )

@@ -8,11 +8,11 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from triage.labels import Labels
 from triage.pipeline import findings, prepare
 from triage.reading import PRIMARY, Reading
-from triage.records import LabelScore, Level
 from triage.routing import Router
-from triage.taxonomy import DEMANDS, EMOTIONS, RISKS, TYPES, Label, names
+from triage.taxonomy import DEMANDS, EMOTIONS, RISKS, TYPES, names
 from triage.ticket import Ticket
 
 Gold = dict[str, NDArray[Any]]
@@ -25,7 +25,7 @@ def tier_errors(data: Dataset, rows: NDArray[np.int64], readings: list[Reading],
         ticket = prepare(Ticket(text=data[int(row)]["text"]))
         right, found = (
             router.tiers.index(router.route(findings(ticket, reading)).tier)
-            for reading in (labelled_reading(gold, int(row)), readings[row])
+            for reading in (labels_of(gold, int(row)).reading(), readings[row])
         )
         confusion[right, found] += 1
     total = max(1, int(confusion.sum()))
@@ -38,24 +38,14 @@ def tier_errors(data: Dataset, rows: NDArray[np.int64], readings: list[Reading],
     }
 
 
-def labelled_reading(gold: Gold, row: int) -> Reading:
-    """What a model would read that is always right."""
-    return Reading(
-        types=_scores(TYPES, gold["types"][row]),
-        primary_type=PRIMARY[int(gold["primary"][row])],
-        intensity=Level(level=int(gold["intensity"][row]), score=float(gold["intensity"][row])),
-        emotions={
-            name: Level(level=int(gold["emotions"][row][k]), score=float(gold["emotions"][row][k]))
-            for k, name in enumerate(names(EMOTIONS))
+def labels_of(gold: Gold, row: int) -> Labels:
+    """The labels of one row of gold arrays, see ``training.evaluate.gold_table``."""
+    return Labels(
+        primary=PRIMARY[int(gold["primary"][row])],
+        intensity=int(gold["intensity"][row]),
+        emotions={name: int(level) for name, level in zip(names(EMOTIONS), gold["emotions"][row], strict=True)},
+        **{
+            head: [name for name, given in zip(names(labels), gold[head][row], strict=True) if given == 1]
+            for head, labels in (("types", TYPES), ("demands", DEMANDS), ("risks", RISKS))
         },
-        demands=tuple(score for score in _scores(DEMANDS, gold["demands"][row]) if score.selected),
-        risks=tuple(score for score in _scores(RISKS, gold["risks"][row]) if score.selected),
-        abstain=None,
-    )
-
-
-def _scores(labels: tuple[Label, ...], given: NDArray[Any]) -> tuple[LabelScore, ...]:
-    return tuple(
-        LabelScore(name=label.name, label=label.zh, probability=float(value == 1), selected=bool(value == 1))
-        for label, value in zip(labels, given, strict=True)
     )

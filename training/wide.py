@@ -35,18 +35,18 @@ FEWEST_TEXTS = 3
 Numbers = NDArray[Any]
 
 
-def fit_wide(network: TriageNetwork, ids: list[list[int]], targets: dict[str, Tensor]) -> Tensor:
+def fit_wide(network: TriageNetwork, ids: list[list[int]], targets: dict[str, Tensor], names: list[str]) -> Tensor:
     """Learn ``network``'s wide branch in place; return the cross-fitted scores of the rows, (rows, units).
 
-    ``ids`` are the token ids of each training text, ``targets`` one tensor (rows, …) per head. Heads share the grams
-    and nothing else: each is fitted alone, with a strength of its own.
+    ``ids`` are the token ids of each training text, ``targets`` one tensor (rows, …) per head, ``names`` the rows'
+    names. Heads share the grams and nothing else: each is fitted alone, with a strength of its own.
     """
     vocabulary = network.encoder.config.vocab_size
     text, bucket = _grams(ids, vocabulary)
     row_of, idf = _choose(text, bucket, len(ids), vocabulary + BUCKETS)
     features = _features(text, row_of[bucket], idf, len(ids))
-    # The same text, repeated or not, always falls into the same fold.
-    folds = np.array([zlib.crc32(np.array(row).tobytes()) % FOLDS for row in ids])
+    # Rows of one name are the same text, repeated or reworded: none is scored by a branch that saw another.
+    folds = np.array([zlib.crc32(name.encode()) % FOLDS for name in names])
     table, crossed = np.zeros((len(idf), SCORE_UNITS), dtype=np.float32), torch.zeros(len(ids), SCORE_UNITS)
     for head, where in track(list(zip(HEADS, unit_slices().values(), strict=True)), "wide branch"):
         known = np.flatnonzero(targets[head.name].reshape(len(ids), -1).amin(dim=1).numpy() >= 0)

@@ -20,6 +20,7 @@ TEXTS = [
     "保险公司拒绝赔付，要求理赔",
     "送来的菜是坏的，要求退款",
 ] * 5
+NAMES = [f"row {number}" for number in range(len(TEXTS))]
 
 
 def targets(rows: int) -> dict[str, torch.Tensor]:
@@ -59,7 +60,7 @@ def test_the_served_table_computes_the_fitted_scores(network: TriageNetwork, tin
 
 def test_padding_adds_nothing(network: TriageNetwork, tiny_encoder: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_encoder))
-    fit_wide(network, tokenizer(TEXTS)["input_ids"], targets(len(TEXTS)))
+    fit_wide(network, tokenizer(TEXTS)["input_ids"], targets(len(TEXTS)), NAMES)
     batch = tokenizer.pad({"input_ids": tokenizer([TEXTS[0], TEXTS[0] * 3])["input_ids"]}, return_tensors="pt")
     with torch.no_grad():
         padded = network.wide_contributions(batch["input_ids"], batch["attention_mask"]).sum(dim=1)[0]
@@ -73,8 +74,21 @@ def test_a_row_s_cross_fitted_scores_do_not_depend_on_its_labels(
     monkeypatch.setattr("training.wide.STRENGTHS", (1e-4,))
     ids = load_tokenizer(str(tiny_encoder))([f"{text}{number}" for number, text in enumerate(TEXTS)])["input_ids"]
     labels = targets(len(ids))
-    before = fit_wide(network, ids, labels)
+    before = fit_wide(network, ids, labels, NAMES)
     labels["types"][0] = 1 - labels["types"][0]
-    after = fit_wide(network, ids, labels)
+    after = fit_wide(network, ids, labels, NAMES)
     assert torch.equal(before[0], after[0])
     assert not torch.equal(before[1:], after[1:])
+
+
+def test_another_wording_of_a_row_is_scored_without_it(
+    network: TriageNetwork, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.wide.STRENGTHS", (1e-4,))
+    ids = load_tokenizer(str(tiny_encoder))([f"{text}{number}" for number, text in enumerate(TEXTS)])["input_ids"]
+    names = [NAMES[1], *NAMES[1:]]
+    labels = targets(len(ids))
+    before = fit_wide(network, ids, labels, names)
+    labels["types"][0] = 1 - labels["types"][0]
+    after = fit_wide(network, ids, labels, names)
+    assert torch.equal(before[1], after[1])
