@@ -9,6 +9,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -q -c constra
 DATA   ?= data/samples
 ENCODER ?= $(DATA)/../models/e5-small-zh
 RUN    ?= model
+POOL    = $(wildcard $(DATA)/unlabelled/*.jsonl)
 CHAMPION = models/$(shell sed -n 's/.*"champion": *"\([^"]*\)".*/\1/p' models/aliases.json | head -1)
 
 help:
@@ -45,7 +46,8 @@ bench: $(VENV)/.dev ## speed, as ratios measured side by side in one run
 
 train: $(VENV)/.dev ## corpus to bundle: make train DATA=<folder> ENCODER=<hub id or folder> RUN=<name>
 	$(BIN)/fenzhen-train corpus $(DATA) --labels data/labels
-	$(BIN)/fenzhen-train finetune --encoder $(ENCODER) --run $(RUN)
+	$(if $(POOL),$(BIN)/fenzhen-train pretrain $(DATA) --encoder $(ENCODER))
+	$(BIN)/fenzhen-train finetune --encoder $(if $(POOL),var/training/runs/pretrained/encoder,$(ENCODER)) --run $(RUN)
 	$(BIN)/fenzhen-train calibrate --run $(RUN)
 	$(BIN)/fenzhen-train evaluate --run $(RUN)
 	$(BIN)/fenzhen-train export --run $(RUN) --samples data/samples

@@ -107,11 +107,16 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
 
 
 def _recipe(run: Path) -> dict[str, Any]:
-    """The run's recipe as a bundle carries it: of a folder on this machine only its last two names."""
+    """The run's recipe as a bundle carries it, with that of the pretraining its encoder comes from, if there was one.
+
+    Of a folder on this machine only the last two names are kept.
+    """
     recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-    for field in ("encoder", "start"):
-        if recipe[field] and Path(recipe[field]).is_absolute():
-            recipe[field] = "/".join(Path(recipe[field]).parts[-2:])
+    if recipe["encoder"] and (before := Path(recipe["encoder"]).parent / "recipe.json").exists():
+        recipe["pretraining"] = json.loads(before.read_text(encoding="utf-8"))
+    for part, field in ((recipe, "encoder"), (recipe, "start"), (recipe.get("pretraining", {}), "encoder")):
+        if part.get(field) and Path(part[field]).is_absolute():
+            part[field] = "/".join(Path(part[field]).parts[-2:])
     return recipe
 
 

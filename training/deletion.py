@@ -61,7 +61,7 @@ def _falls(
         for word, start, end in cut(text)
         if any(map(str.isalnum, word)) and all(end <= s or e <= start for s, e in shown)
     ]
-    draw = random.Random(text)
+    draw = random.Random(text)  # noqa: S311  (a sample, no secret)
     drawn = [draw.sample(others, min(len(shown), len(others))) for _ in range(DRAWS)]
     before = _strength(whole, chosen)
     fall, *by_chance = (before - _strength(predict(_without(text, spans)), chosen) for spans in (shown, *drawn))

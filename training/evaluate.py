@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.baseline import tfidf_baseline
 from training.calibrate import EMBEDDING, probabilities_by_row, read_logits, read_texts
+from training.deletion import deletion
 from training.domain import Foreign, read_foreign
 from training.gate import read_cases, run_gate, snownlp
 from training.metrics import (
@@ -26,8 +28,8 @@ from training.metrics import (
 )
 from training.pictures import draw
 from training.tiers import tier_errors
-from triage.bundle import Manifest
-from triage.classifier import foreignness
+from triage.bundle import Bundle, Manifest
+from triage.classifier import Classifier, foreignness
 from triage.reading import PRIMARY, Reading, confidence, read
 from triage.records import Level
 from triage.routing import load_router
@@ -80,6 +82,7 @@ def evaluate(corpus: DatasetDict, run: Path, cases: Path, foreign: Path) -> dict
         "slices": _slices(dev, found, rows["hard"]),
         "false_illicit_dev": _rate(found["types"][real, 3], gold["types"][real, 3] == 0),
         "false_crisis_dev": _rate(_crisis(found)[real], ~_crisis(gold)[real]),
+        "evidence": deletion(_classifier(run, manifest).predict, manifest, [dev[int(i)]["text"] for i in real]),
         "tiers": tier_errors(dev, real, readings, gold, load_router()),
         "foreign_abstained": _foreign(run, manifest, read_foreign(foreign)),
         "brighter_pearson": _pearson_by_emotion(gold, found, rows["brighter"]),
@@ -105,6 +108,12 @@ def readings_by_row(logits: dict[str, NDArray[Any]], manifest: Manifest) -> tupl
         for i, embedding in enumerate(logits[EMBEDDING])
     ]
     return probabilities, readings
+
+
+def _classifier(run: Path, manifest: Manifest) -> Classifier:
+    """The run's graph as it will be served."""
+    shutil.copy(run / "checkpoint" / "tokenizer.json", run / "graph" / "tokenizer.json")
+    return Classifier(Bundle(run / "graph", manifest, ""))
 
 
 def _foreign(run: Path, manifest: Manifest, examples: list[Foreign]) -> dict[str, dict[str, Any]]:

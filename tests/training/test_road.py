@@ -81,6 +81,7 @@ def test_the_bundle_carries_what_it_was_made_of(exported: tuple[Path, Path, str]
     assert "crisis_buried" in card
     gate = json.loads((models / version / "evaluation" / "gate.json").read_text(encoding="utf-8"))
     assert all(outcome["cases"] == 2 for outcome in gate.values())
+    assert set(manifest.metrics["evidence"]) == {"primary", "selected"}
     assert manifest.domain is not None
 
 
