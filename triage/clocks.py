@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from triage.calendars import DAY, Calendar, CalendarEntry, CalendarError, Calendars, Period, calendar_version, shanghai
-from triage.taxonomy import OTHER, RISKS, TYPES, names
+from triage.calendars import DAY, SHANGHAI, Calendar, CalendarError, Calendars, Period, calendar_version, shanghai
+from triage.sla import NO_TYPE, Clock, Rule, SlaFile, StatutoryRule
+from triage.toml_file import read_toml
 
 DEFAULT_SLA = Path(__file__).with_name("sla.toml")
-NO_TYPE = "abstained"
-"""What stands in ``primary_types`` for a ticket the model abstained on."""
 
-Clock = Literal["first_response", "resolution"]
 Basis = Literal["internal", "statutory"]
 ORDER: tuple[tuple[Clock, Basis], ...] = (
     ("first_response", "internal"),
@@ -27,26 +23,14 @@ ORDER: tuple[tuple[Clock, Basis], ...] = (
     ("resolution", "internal"),
     ("resolution", "statutory"),
 )
-_Within = Annotated[Period, BeforeValidator(Period.parse)]
 
 
 class ClockError(ValueError):
-    """A deadline file that cannot be applied; the message names file and field, what was found and what expected."""
+    """A deadline file that cannot be applied; the message names file, line and field, what was found and expected."""
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Strict(_Frozen):
-    """What the file holds: an unknown field is refused together with those that are known."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields_are_known(cls, given: Any) -> Any:
-        if isinstance(given, dict) and (unknown := sorted(set(given) - set(cls.model_fields))):
-            raise ValueError(f"found the unknown field {unknown[0]!r}, expected some of {list(cls.model_fields)}")
-        return given
 
 
 class Extension(_Frozen):
@@ -67,108 +51,6 @@ class Deadline(_Frozen):
     source: str | None = Field(description="Regulation and article; null for a promise of our own.")
     text: str = Field(description="How it was counted, in Chinese.")
     extensions: tuple[Extension, ...] = ()
-
-
-class When(_Strict):
-    """Conditions of a rule; all that are given must hold. A list holds when one of its entries is found."""
-
-    tiers: tuple[str, ...] = ()
-    queues: tuple[str, ...] = ()
-    primary_types: tuple[str, ...] = ()
-    risks: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_are_known(self) -> When:
-        known = {"primary_types": (*names(TYPES), OTHER.name, NO_TYPE), "risks": names(RISKS)}
-        for field, expected in known.items():
-            if unknown := sorted(set(getattr(self, field)) - set(expected)):
-                raise ValueError(f"{field}: found {unknown}, expected some of {list(expected)}")
-        return self
-
-    def holds(self, tier: str, queue: str, primary_type: str, risks: frozenset[str]) -> bool:
-        """Whether all conditions hold."""
-        return (
-            (not self.tiers or tier in self.tiers)
-            and (not self.queues or queue in self.queues)
-            and (not self.primary_types or primary_type in self.primary_types)
-            and (not self.risks or not risks.isdisjoint(self.risks))
-        )
-
-
-class Rule(_Strict):
-    """One promise of our own: ``within`` of receipt, counted on ``calendar`` or on the file's."""
-
-    code: str = Field(min_length=1)
-    text: str = Field(min_length=1)
-    clock: Clock
-    within: _Within
-    calendar: str | None = None
-    when: When = When()
-
-
-class Grant(_Strict):
-    """An extension as the file names it; ``within`` comes on top of the rule's time and of the grants before it."""
-
-    name: str
-    within: _Within
-    source: str
-
-
-class StatutoryRule(Rule):
-    """One rule of a pack; with ``starts_at`` it runs from that later event and not from receipt."""
-
-    source: str = Field(min_length=1)
-    extend_over_holidays: bool = False
-    starts_at: str | None = None
-    extensions: tuple[Grant, ...] = ()
-
-    @model_validator(mode="after")
-    def _can_be_counted(self) -> StatutoryRule:
-        if self.extend_over_holidays and self.within.unit != "自然日":
-            raise ValueError(f"extend_over_holidays: found within in {self.within.unit}, expected it in 自然日")
-        for grant in self.extensions:
-            if grant.within.unit != self.within.unit:
-                raise ValueError(f"extensions: found {grant.within.unit}, expected {self.within.unit} as in within")
-        return self
-
-
-class Pack(_Strict):
-    """The rules of one regulation; ``notice`` stands in the text of every deadline they set."""
-
-    notice: str = Field(min_length=1)
-    rules: tuple[StatutoryRule, ...]
-
-
-class SlaFile(_Strict):
-    """A file of deadlines, immutable once loaded."""
-
-    version: str
-    calendar: str
-    profile: str
-    calendars: dict[str, CalendarEntry]
-    internal: tuple[Rule, ...]
-    profiles: dict[str, tuple[str, ...]]
-    packs: dict[str, Pack]
-
-    @model_validator(mode="after")
-    def _names_are_known(self) -> SlaFile:
-        rules = [*self.internal, *(rule for pack in self.packs.values() for rule in pack.rules)]
-        checks: list[tuple[str, Collection[str], Collection[str]]] = [
-            ("calendar", [self.calendar], self.calendars),
-            ("profile", [self.profile], self.profiles),
-            *((f"profiles.{name}", packs, self.packs) for name, packs in self.profiles.items()),
-            *((f"rule {rule.code}: calendar", [rule.calendar or self.calendar], self.calendars) for rule in rules),
-        ]
-        for where, found, expected in checks:
-            if unknown := sorted(set(found) - set(expected)):
-                raise ValueError(f"{where}: found {unknown[0]!r}, expected one of {list(expected)}")
-        codes = [rule.code for rule in rules]
-        if twice := sorted({code for code in codes if codes.count(code) > 1}):
-            raise ValueError(f"rules: found the code {twice[0]!r} twice, expected codes that differ")
-        for name, entry in self.calendars.items():
-            if name in ("国务院", "交易所") and entry.base != name:
-                raise ValueError(f"calendars.{name}.base: found {entry.base!r}, expected {name!r}, as the name says")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +111,9 @@ class Clocks:
         self.profile = profile
         packs = [sla.packs[name] for name in sla.profiles[profile]]
         laws = [(law, pack.notice) for pack in packs for law in pack.rules]
-        used = [rule.calendar or sla.calendar for rule in (*sla.internal, *(law for law, _ in laws))]
+        used = [sla.calendar, *(rule.calendar or sla.calendar for rule in (*sla.internal, *(law for law, _ in laws)))]
         self.calendars = Calendars({name: sla.calendars[name] for name in dict.fromkeys(used)})
+        self._calendar = self.calendars[sla.calendar]
         self._active = [
             *(_Active(rule, self.calendars[rule.calendar or sla.calendar]) for rule in sla.internal),
             *(_Active(law, self.calendars[law.calendar or sla.calendar], law, notice) for law, notice in laws),
@@ -239,6 +122,13 @@ class Clocks:
     def check_years(self, first: int, last: int) -> None:
         """Nothing where the holidays of ``first``–``last`` are known to every calendar in use. Raises CalendarError."""
         self.calendars.check_years(first, last)
+
+    def add_workdays(self, day: date, days: int) -> date | None:
+        """The ``days``-th working day after ``day`` on the file's calendar; None where that needs unknown holidays."""
+        try:
+            return self._calendar.due(Period(days, "工作日"), datetime.combine(day, time(), SHANGHAI)).date()
+        except CalendarError:
+            return None
 
     def deadlines(
         self, *, tier: str, queue: str, primary_type: str | None, risks: frozenset[str], received_at: datetime
@@ -275,24 +165,13 @@ def load_clocks(path: Path | None = None, profile: str | None = None, tiers: Col
     Each of ``tiers`` must have an internal deadline of both clocks whatever the ticket, and no rule may name another.
     """
     path = path or DEFAULT_SLA
-    try:
-        raw = path.read_bytes()
-        sla = SlaFile.model_validate(tomllib.loads(raw.decode("utf-8")))
-    except OSError as error:
-        raise ClockError(f"{path}: cannot be read ({error.strerror}); expected a file of deadlines in TOML") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        found = "" if first["type"] in ("value_error", "missing") else f", found {first['input']!r:.80}"
-        raise ClockError(f"{path}: {where}: {first['msg']}{found}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ClockError(f"{path}: is not valid TOML in UTF-8: {error}") from error
+    sla, sha256 = read_toml(path, SlaFile, ClockError)
     profile = profile or sla.profile
     if profile not in sla.profiles:
         raise ClockError(f"{path}: profiles: found no {profile!r}, expected one of {list(sla.profiles)}")
     if tiers:
         _check_tiers(path, sla, tiers)
-    return Clocks(sla, hashlib.sha256(raw).hexdigest(), profile)
+    return Clocks(sla, sha256, profile)
 
 
 def _check_tiers(path: Path, sla: SlaFile, tiers: Collection[str]) -> None:

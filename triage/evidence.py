@@ -50,19 +50,19 @@ def explain(
             by_window[window] = _sum_to_words(cleaned.text, prediction, window)
         words = by_window[window]
         column = words.weights[:, unit]
-        for index in np.argsort(-column, kind="stable")[:WORDS_PER_LABEL]:
-            weight = float(column[index])
+        strongest = np.argsort(-column, kind="stable")[:WORDS_PER_LABEL]
+        for index, weight in zip(strongest.tolist(), column[strongest].tolist(), strict=True):
             if weight < LEAST_WEIGHT:
                 break
-            shown = cleaned.text[slice(*words.spans[index])]
-            start, end = cleaned.span(*words.spans[index])
+            span = words.spans[index]
+            start, end = cleaned.span(*span)
             masked = any(r.start < end and start < r.end for r in redactions)
             found.append(
                 Evidence(
                     label=label,
                     start=start,
                     end=end,
-                    text=shown if masked else original[start:end],
+                    text=cleaned.text[slice(*span)] if masked else original[start:end],
                     weight=round(weight, 4),
                 )
             )
@@ -80,21 +80,20 @@ def _sum_to_words(text: str, prediction: Prediction, window: int) -> _Words:
     starts = {start for _, start, _ in cut(text)}
     for placeholder in PLACEHOLDER.finditer(text):  # a mask is one word, whatever the dictionary makes of it
         starts.difference_update(range(placeholder.start() + 1, placeholder.end()))
-    spans: list[list[int]] = []
+    begins: list[int] = []
+    ends: list[int] = []
     rows: list[int] = []
+    last = 0
     for index, (start, end) in enumerate(offsets):
         if start == end:  # the special tokens at both ends stand for no word
             continue
-        if not spans or (start in starts and start >= spans[-1][1]):
-            spans.append([start, end])
+        last = index
+        if not rows or (start in starts and start >= ends[-1]):
+            begins.append(start)
+            ends.append(end)
             rows.append(index)
-        else:
-            spans[-1][1] = max(spans[-1][1], end)
-    if not spans:
+        elif end > ends[-1]:
+            ends[-1] = end
+    if not rows:
         return _Words([], np.zeros((0, contributions.shape[1]), np.float32))
-    body = contributions[: _last_word_token(offsets) + 1]
-    return _Words([(s, e) for s, e in spans], np.add.reduceat(body, rows, axis=0))
-
-
-def _last_word_token(offsets: list[tuple[int, int]]) -> int:
-    return max(index for index, (start, end) in enumerate(offsets) if start != end)
+    return _Words(list(zip(begins, ends, strict=True)), np.add.reduceat(contributions[: last + 1], rows, axis=0))

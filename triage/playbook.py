@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from triage.taxonomy import INTENSITY_LEVELS, OTHER, RISKS, TYPES, names
+from triage.toml_file import FileModel, read_toml
 
 DEFAULT_PLAYBOOK = Path(__file__).with_name("playbook.toml")
 ABSTAINED = "abstained"
@@ -20,6 +20,8 @@ ORDER: tuple[MoveName, ...] = get_args(MoveName)
 """The moves in the order they are made: the person before the matter, the deadline last."""
 
 _EVERY_TYPE: tuple[MoveName, ...] = ("安抚", "确认", "方案", "时限")
+_PLANS_KEPT = 1024
+"""More than the combinations that occur, far fewer than those that are possible."""
 _IN_BETWEEN: frozenset[MoveName] = frozenset({"解释", "道歉", "协调", "处罚", "改正"})
 
 Sentence = Annotated[str, Field(min_length=1)]
@@ -27,14 +29,14 @@ Item = TypeVar("Item")
 
 
 class PlaybookError(ValueError):
-    """A playbook that cannot be applied; the message names the file, the field and what was expected."""
+    """A playbook that cannot be applied; the message names the file, the line, the field and what was expected."""
 
 
-class _Strict(BaseModel):
+class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Option(_Strict):
+class Option(FileModel):
     """A way out to offer, with what speaks for and against it."""
 
     name: Sentence
@@ -42,38 +44,38 @@ class Option(_Strict):
     cons: Sentence
 
 
-class Channel(_Strict):
+class Channel(FileModel):
     """A way to reach the customer, and why this one."""
 
     name: Literal["电话", "当面", "在线", "书面"]
     why: Sentence
 
 
-class Exclusion(_Strict):
+class Exclusion(FileModel):
     """Who must not answer, and why."""
 
     who: Sentence
     why: Sentence
 
 
-class Ban(_Strict):
+class Ban(FileModel):
     """What must not be said or done, and why."""
 
     what: Sentence
     why: Sentence
 
 
-class MoveText(_Strict):
+class MoveText(FileModel):
     """What a layer says about a move; without an example the weaker layer's stays."""
 
     guidance: Sentence
     example: Sentence | None = None
 
 
-class Layer(_Strict):
+class Layer(FileModel):
     """What one label adds to a plan."""
 
-    moves: dict[MoveName, MoveText] = {}
+    moves: dict[MoveName, MoveText] = Field(default_factory=dict)
     options: tuple[Option, ...] = ()
     channels: tuple[Channel, ...] = ()
     excluded: tuple[Exclusion, ...] = ()
@@ -106,7 +108,7 @@ class RiskLayer(Layer):
     takes_over: bool = False
 
 
-class Book(_Strict):
+class Book(FileModel):
     """A playbook file, immutable once loaded. Tiers stand from lowest to highest, risks from the gravest on."""
 
     version: Sentence
@@ -141,7 +143,7 @@ class Book(_Strict):
         return self
 
 
-class Move(_Strict):
+class Move(_Frozen):
     """One step of the reply: what to heed, the general advice first, and one wording to start from."""
 
     name: MoveName
@@ -149,7 +151,7 @@ class Move(_Strict):
     example: str
 
 
-class ReplyPlan(_Strict):
+class ReplyPlan(_Frozen):
     """How to answer: who, by what channel (the best first), in what order, with which options, and what to leave."""
 
     answered_by: str
@@ -167,6 +169,8 @@ class Playbook:
         self._book = book
         self.tiers = tuple(book.tiers)
         self.version = f"{book.version}+{sha256[:12]}"
+        # Tickets differ, but what a plan depends on hardly does; the names of staff are put in afterwards.
+        self._kept = lru_cache(maxsize=_PLANS_KEPT)(self._build)
 
     def plan(
         self,
@@ -181,23 +185,28 @@ class Playbook:
 
         Raises ValueError for a type, tier, intensity or risk that the playbook does not know.
         """
-        self._check(primary_type or ABSTAINED, tier, intensity, risks)
+        plan = self._kept(primary_type or ABSTAINED, tier, intensity, risks)
+        if not named_staff:
+            return plan
+        named = [Exclusion(who=who, why="来文点名的人员，不得处理涉及本人的投诉") for who in named_staff]
+        excluded = _distinct((*named, *plan.must_not_answer), lambda item: item.who)
+        return plan.model_copy(update={"must_not_answer": excluded})
+
+    def _build(self, kind: str, tier: str, intensity: int, risks: frozenset[str]) -> ReplyPlan:
+        self._check(kind, tier, intensity, risks)
         stakes = [layer for name, layer in self._book.risks.items() if name in risks]
         asked = [tier, *(layer.min_tier for layer in stakes if layer.min_tier)]
         answering = self._book.tiers[max(asked, key=self.tiers.index)]
-        kind = self._book.types[primary_type or ABSTAINED]
-        layers: list[Layer] = [*stakes, self._book.intensity[str(intensity)], answering, kind, self._book.always]
+        felt = self._book.intensity[str(intensity)]
+        layers: list[Layer] = [*stakes, felt, answering, self._book.types[kind], self._book.always]
         alone = next((layer for layer in stakes if layer.takes_over), None)
         speaking: list[Layer] = [alone] if alone else layers
-        named = [Exclusion(who=who, why="来文点名的人员，不得处理涉及本人的投诉") for who in named_staff]
         return ReplyPlan(
             answered_by=next((layer.answered_by for layer in stakes if layer.answered_by), answering.answered_by),
             channels=_distinct((item for layer in speaking for item in layer.channels), lambda item: item.name),
             moves=tuple(_moves(speaking)),
             options=_distinct((item for layer in speaking for item in layer.options), lambda item: item.name),
-            must_not_answer=_distinct(
-                (*named, *(item for layer in layers for item in layer.excluded)), lambda item: item.who
-            ),
+            must_not_answer=_distinct((item for layer in layers for item in layer.excluded), lambda item: item.who),
             must_not_say=_distinct((item for layer in layers for item in layer.forbidden), lambda item: item.what),
         )
 
@@ -214,19 +223,7 @@ class Playbook:
 
 def load_playbook(path: Path | None = None) -> Playbook:
     """The playbook of a file, by default the one shipped with the package. Raises PlaybookError."""
-    path = path or DEFAULT_PLAYBOOK
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise PlaybookError(f"{path}: cannot be read ({error.strerror}); expected a playbook in TOML") from error
-    try:
-        book = Book.model_validate(tomllib.loads(raw.decode("utf-8")))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise PlaybookError(f"{path}: {'.'.join(map(str, first['loc'])) or 'playbook'}: {first['msg']}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlaybookError(f"{path}: is not valid TOML in UTF-8: {error}") from error
-    return Playbook(book, hashlib.sha256(raw).hexdigest())
+    return Playbook(*read_toml(path or DEFAULT_PLAYBOOK, Book, PlaybookError))
 
 
 def _distinct(items: Iterable[Item], key: Callable[[Item], str]) -> tuple[Item, ...]:

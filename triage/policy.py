@@ -5,18 +5,17 @@ What cannot be applied is refused at the door, with the line it stands in: a pol
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from triage.taxonomy import DEMANDS, EMOTIONS, OTHER, RISKS, TYPES, names
 from triage.text import clean
 from triage.ticket import CUSTOMER_FLAGS
+from triage.toml_file import FileModel, read_toml
 
 DEFAULT_POLICY = Path(__file__).with_name("routing.toml")
 ABSTAINED = "abstained"
@@ -28,11 +27,7 @@ class PolicyError(ValueError):
     """A policy file that cannot be applied; the message names the file, the line, the field and what was expected."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class When(_Strict):
+class When(FileModel):
     """Conditions of a rule; all that are given must hold. A list holds when any of its entries is found.
 
     ``phrases`` and ``patterns`` (regular expressions) are looked for in the customer's own words: what the other side
@@ -44,9 +39,9 @@ class When(_Strict):
     risks: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
-    emotions: dict[str, Level] = {}
+    emotions: dict[str, Level] = Field(default_factory=dict)
     min_intensity: Level | None = None
-    min_probability: dict[str, float] = {}
+    min_probability: dict[str, float] = Field(default_factory=dict)
     min_amount: Decimal | None = Field(default=None, gt=0)
     min_contacts: int | None = Field(default=None, ge=1)
     min_age_days: float | None = Field(default=None, gt=0)
@@ -85,7 +80,7 @@ class When(_Strict):
         return self
 
 
-class Rule(_Strict):
+class Rule(FileModel):
     """One named rule: when it fires, the tier it asks for, its queue, the sentence that explains it, and what it
     asks of the handler: ``checks`` while the case is open, ``before_closing`` who has to look at it at the end."""
 
@@ -98,7 +93,7 @@ class Rule(_Strict):
     when: When
 
 
-class Authority(_Strict):
+class Authority(FileModel):
     """One cell of the authority matrix: who may settle this type up to this amount (yuan); none means any amount."""
 
     type: str
@@ -106,16 +101,19 @@ class Authority(_Strict):
     tier: str
 
 
-class Policy(_Strict):
+class Policy(FileModel):
     """A routing policy, immutable once loaded."""
 
     version: str
     default_tier: str
+    contacts_within_days: int = Field(
+        default=30, ge=1, le=3650, description="How long a customer's other tickets count as earlier contacts."
+    )
     tiers: dict[str, str]
     queues: dict[str, str]
     rules: tuple[Rule, ...]
     authority: tuple[Authority, ...] = ()
-    delegates: dict[str, tuple[str, ...]] = {}
+    delegates: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_complete(self) -> Policy:
@@ -186,46 +184,4 @@ class Policy(_Strict):
 
 def load_policy(path: Path | None = None) -> tuple[Policy, str]:
     """The policy of a file, by default the one shipped with the package, and the file's SHA-256. Raises PolicyError."""
-    path = path or DEFAULT_POLICY
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror}); expected a routing policy in TOML") from error
-    try:
-        text = raw.decode("utf-8")
-        policy = Policy.model_validate(tomllib.loads(text))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where, said = _place(tuple(first["loc"]), first["msg"].removeprefix("Value error, "))
-        raise PolicyError(f"{path}:{_line(text, where)}: {'.'.join(map(str, where)) or 'policy'}: {said}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(f"{path}: is not valid TOML in UTF-8: {error}") from error
-    return policy, hashlib.sha256(raw).hexdigest()
-
-
-def _place(where: tuple[Any, ...], said: str) -> tuple[tuple[Any, ...], str]:
-    """Where the fault is: checks across rules name it at the start of what they say."""
-    path, colon, rest = said.partition(": ")
-    if not colon or not re.fullmatch(r"[\w.]+", path):
-        return where, said
-    return (*where, *(int(part) if part.isdigit() else part for part in path.split("."))), rest
-
-
-def _line(text: str, where: tuple[Any, ...]) -> int:
-    """The line of the TOML file that a field stands in, as near as its tables tell."""
-    lines = text.splitlines()
-    start, keys = 0, [part for part in where if isinstance(part, str)]
-    if len(where) > 1 and isinstance(where[1], int):
-        tables = [number for number, line in enumerate(lines) if line.strip() == f"[[{where[0]}]]"]
-        start = tables[where[1]] if where[1] < len(tables) else 0
-        keys = keys[1:]
-    elif f"[{where[0]}]" in text if where else False:
-        start = next(number for number, line in enumerate(lines) if line.startswith(f"[{where[0]}]"))
-        keys = keys[1:]
-    for key in reversed(keys):
-        for number in range(start, len(lines)):
-            if number > start and lines[number].startswith("["):
-                break
-            if re.search(rf"(?<![\w.]){re.escape(key)}\s*=", lines[number]):
-                return number + 1
-    return start + 1
+    return read_toml(path or DEFAULT_POLICY, Policy, PolicyError)

@@ -33,11 +33,6 @@ def redact(text: AlignedText) -> tuple[AlignedText, tuple[Redaction, ...]]:
     return text, tuple(sorted(redactions, key=lambda r: (r.start, r.end)))
 
 
-def redact_string(value: str) -> str:
-    """``value`` with personal data masked and everything else as it was, character for character."""
-    return _masked(value, "")
-
-
 def redact_json(value: JsonValue) -> JsonValue:
     """A copy of ``value`` with personal data masked in every string, key and number; a masked number becomes a string.
 
@@ -52,6 +47,7 @@ def is_personal(identifier: str) -> bool:
 
 
 def _masked(value: str, introduction: str) -> str:
+    """``value`` with personal data masked and everything else as it was, character for character."""
     original = introduction + value
     pieces: list[str] = []
     done = len(introduction)
@@ -67,7 +63,7 @@ def _masked_json(value: JsonValue, introduction: str) -> JsonValue:
     if isinstance(value, dict):
         masked: dict[str, JsonValue] = {}
         for key, item in value.items():
-            name = shown = redact_string(key)
+            name = shown = _masked(key, "")
             number = 1
             while name in masked:
                 number += 1

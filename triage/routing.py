@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 
-from triage.policy import ABSTAINED, Policy, Rule, When, load_policy
+from triage.policy import ABSTAINED, Policy, When, load_policy
 from triage.records import Reason, Route
 
 
@@ -38,19 +40,30 @@ class Findings:
 
 
 class Router:
-    """Applies one policy. ``version`` is what receipts carry: the policy's version and a hash of its file."""
+    """Applies one policy. ``version`` is what receipts carry: the policy's version and a hash of its file.
+
+    ``contacts_within`` is how long a customer's other tickets count as earlier contacts.
+    """
 
     def __init__(self, policy: Policy, sha256: str) -> None:
         self._policy = policy
         self._rank = {tier: rank for rank, tier in enumerate(policy.tiers)}
-        self._patterns = {rule.code: [re.compile(pattern) for pattern in rule.when.patterns] for rule in policy.rules}
+        self._rules = [
+            (rule, tuple(_conditions(rule.when)), tuple(map(re.compile, rule.when.patterns))) for rule in policy.rules
+        ]
         self.tiers = tuple(policy.tiers)
         self.version = f"{policy.version}+{sha256[:12]}"
+        self.contacts_within = timedelta(days=policy.contacts_within_days)
 
     def route(self, found: Findings) -> Route:
         """Tier, queue and every rule that fired, strongest first. Pure: the same findings give the same route."""
         policy = self._policy
-        fired = [(rule, hit) for rule in policy.rules if (hit := self._fires(rule, found)) is not None]
+        fired = [
+            (rule, hit)
+            for rule, conditions, patterns in self._rules
+            if all(holds(found) for holds in conditions)
+            and (hit := _words_hit(rule.when, patterns, found.text)) is not None
+        ]
         fired.sort(key=lambda item: -self._rank[item[0].tier])  # stable: the file's order within a tier
         tier = fired[0][0].tier if fired else policy.default_tier
         owner = ABSTAINED if found.primary_type is None else found.primary_type
@@ -65,19 +78,6 @@ class Router:
             may_settle=self._may_settle(found),
             recused=_each_once(name for person in found.staff for name in (person, *policy.stand_ins(person))),
         )
-
-    def _fires(self, rule: Rule, found: Findings) -> str | None:
-        """None when a condition fails, else the words that were hit ('' where the rule looks for none)."""
-        when = rule.when
-        if not (_labels_hold(when, found) and _levels_hold(when, found) and _circumstances_hold(when, found)):
-            return None
-        if not (when.phrases or when.patterns):
-            return ""
-        phrase = next((phrase for phrase in when.phrases if phrase in found.text), None)
-        if phrase is not None:
-            return phrase
-        hits = (pattern.search(found.text) for pattern in self._patterns[rule.code])
-        return next((hit.group() for hit in hits if hit), None)
 
     def _may_settle(self, found: Findings) -> str | None:
         """The lowest tier that may settle a matter of this type and amount; None where that is not laid down."""
@@ -98,37 +98,46 @@ def load_router(path: Path | None = None) -> Router:
     return Router(*load_policy(path))
 
 
-def _labels_hold(when: When, found: Findings) -> bool:
-    return all(
-        not wanted or have.intersection(wanted)
-        for wanted, have in (
-            (when.types, found.types),
-            (when.demands, found.demands),
-            (when.risks, found.risks),
-            (when.flags, found.flags),
-        )
-    )
+def _words_hit(when: When, patterns: tuple[re.Pattern[str], ...], text: str) -> str | None:
+    """The words that were looked for and found, '' where a rule looks for none; None when it looks in vain."""
+    if not (when.phrases or patterns):
+        return ""
+    for phrase in when.phrases:
+        if phrase in text:
+            return phrase
+    return next((hit.group() for pattern in patterns if (hit := pattern.search(text))), None)
 
 
-def _levels_hold(when: When, found: Findings) -> bool:
-    return (
-        found.intensity >= (when.min_intensity or 0)
-        and all(found.emotions.get(name, 0) >= level for name, level in when.emotions.items())
-        and all(found.probabilities.get(name, 0.0) >= p for name, p in when.min_probability.items())
-    )
+def _conditions(when: When) -> Iterator[Callable[[Findings], bool]]:
+    """One test for each condition that is given beside the words: most rules give one, and every ticket meets all."""
+    for field_name in ("types", "demands", "risks", "flags"):
+        if wanted := getattr(when, field_name):
+            yield _any_of(field_name, wanted)
+    if (intensity := when.min_intensity) is not None:
+        yield lambda found: found.intensity >= intensity
+    if levels := when.emotions:
+        yield lambda found: all(found.emotions.get(name, 0) >= level for name, level in levels.items())
+    if least := when.min_probability:
+        yield lambda found: all(found.probabilities.get(name, 0.0) >= p for name, p in least.items())
+    if (amount := when.min_amount) is not None:
+        yield lambda found: found.amount is not None and found.amount >= amount
+    if (contacts := when.min_contacts) is not None:
+        yield lambda found: found.contacts >= contacts
+    if (days := when.min_age_days) is not None:
+        yield lambda found: found.age_days is not None and found.age_days >= days
+    if channels := when.channels:
+        yield lambda found: found.channel in channels
+    if (named := when.staff_named) is not None:
+        yield lambda found: named == bool(found.staff)
+    if (abstained := when.abstained) is not None:
+        yield lambda found: abstained == (found.abstain_code is not None)
+    if reasons := when.abstain_reasons:
+        yield lambda found: found.abstain_code in reasons
 
 
-def _circumstances_hold(when: When, found: Findings) -> bool:
-    abstained = found.abstain_code is not None
-    return (
-        (when.min_amount is None or (found.amount is not None and found.amount >= when.min_amount))
-        and found.contacts >= (when.min_contacts or 0)
-        and (when.min_age_days is None or (found.age_days is not None and found.age_days >= when.min_age_days))
-        and (not when.channels or found.channel in when.channels)
-        and (when.staff_named is None or when.staff_named == bool(found.staff))
-        and (when.abstained is None or when.abstained == abstained)
-        and (not when.abstain_reasons or found.abstain_code in when.abstain_reasons)
-    )
+def _any_of(field_name: str, wanted: Iterable[str]) -> Callable[[Findings], bool]:
+    names, have = frozenset(wanted), attrgetter(field_name)
+    return lambda found: not names.isdisjoint(have(found))
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:

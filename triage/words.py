@@ -1,54 +1,25 @@
-"""Chinese words: jieba's dictionary and cutting. The only file that touches jieba."""
+"""Chinese words: cut by rjieba, counted by jieba's dictionary, which it cuts by. The only file that knows the two."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import warnings
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
-_loading = threading.Lock()
+import rjieba
 
-
-def warm_up() -> None:
-    """Load the dictionary (under a second), so that the first ticket does not wait for it."""
-    _tokenizer()
+_LONGEST_COUNTED = 2
 
 
 def cut(text: str) -> list[tuple[str, int, int]]:
     """The words of ``text`` in order as ``(word, start, end)``; together they are the whole text."""
-    words = []
-    start = 0
-    for word in _tokenizer().cut(text, HMM=False):
-        words.append((word, start, start + len(word)))
-        start += len(word)
-    return words
-
-
-def frequencies() -> dict[str, int]:
-    """Every dictionary word with its count; prefixes of longer words stand in it with 0. Not to be changed."""
-    counts: dict[str, int] = _tokenizer().FREQ
-    return counts
-
-
-def _tokenizer() -> Any:
-    with _loading:
-        return _load()
+    return rjieba.tokenize(text, hmm=False)
 
 
 @cache
-def _load() -> Any:
-    with warnings.catch_warnings():
-        # jieba's sources hold invalid escapes and, on old set-ups, import pkg_resources: both warn at import.
-        warnings.simplefilter("ignore")
-        import jieba
-    jieba.setLogLevel(logging.WARNING)
-    tokenizer = jieba.Tokenizer()
-    # jieba.initialize() would read back a marshal file that anyone on the machine may have put into the temporary
-    # folder, so the dictionary is read from the package itself.
-    with (Path(jieba.__file__).parent / "dict.txt").open("rb") as lines:
-        tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(lines)
-    tokenizer.initialized = True
-    return tokenizer
+def frequencies() -> dict[str, int]:
+    """Every dictionary word of one or two characters with its count. Not to be changed."""
+    # The file alone: importing jieba warns, and its tokenizer is a second, far larger copy of the dictionary.
+    dictionary = Path(str(distribution("jieba").locate_file("jieba/dict.txt")))
+    entries = (line.split(" ", 2) for line in dictionary.read_text(encoding="utf-8").splitlines())
+    return {word: int(count) for word, count, _ in entries if len(word) <= _LONGEST_COUNTED}

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from triage import Ticket
+from triage.labels import Labels
 from triage.pipeline import findings, prepare
-from triage.reading import Reading
-from triage.records import LabelScore, Level
 from triage.routing import load_router
-from triage.taxonomy import DEMANDS, RISKS, TYPES, Label
 
 ROWS = [
     json.loads(line)
@@ -22,31 +20,16 @@ ROWS = [
 LIFE = ("self_harm", "violence", "safety")
 
 
-def labelled(row: dict[str, Any]) -> Reading:
-    def scores(labels: tuple[Label, ...], chosen: list[str]) -> tuple[LabelScore, ...]:
-        return tuple(
-            LabelScore(name=label.name, label=label.zh, probability=1.0, selected=True)
-            for label in labels
-            if label.name in chosen
-        )
-
-    return Reading(
-        types=scores(TYPES, row["types"]),
-        primary_type=row["primary"],
-        intensity=Level(level=row["intensity"], score=row["intensity"]),
-        emotions={},
-        demands=scores(DEMANDS, row["demands"]),
-        risks=scores(RISKS, row["risks"]),
-        abstain=None,
-    )
-
-
 @pytest.fixture(scope="module")
 def tiers() -> list[tuple[str, str, dict[str, Any]]]:
     """(tier by the definitions, tier by the policy on right labels, row) of every text."""
     router = load_router()
     return [
-        (row["tier"], router.route(findings(prepare(Ticket(text=row["text"])), labelled(row))).tier, row)
+        (
+            row["tier"],
+            router.route(findings(prepare(Ticket(text=row["text"])), Labels.model_validate(row).reading())).tier,
+            row,
+        )
         for row in ROWS
     ]
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.calendars import SHANGHAI, Calendar, CalendarEntry, CalendarError, Period
-from triage.clocks import DEFAULT_SLA, NO_TYPE, ORDER, ClockError, Clocks, Deadline, load_clocks
+from triage.clocks import DEFAULT_SLA, ORDER, ClockError, Clocks, Deadline, load_clocks
+from triage.sla import NO_TYPE
 
 TIERS = ("L1", "L2", "L3", "L4")
 HOURS = ["09:00-12:00", "13:30-18:00"]
@@ -352,8 +353,8 @@ def test_the_version_names_the_file_s_contents_and_the_holidays_their_source(tmp
     ("old", "new", "said"),
     [
         ('version = "1.0.0"', 'versoin = "1.0.0"', r"versoin.*version"),
-        ('text = "L1 首次响应"', 'txt = "L1 首次响应"', r"internal\.0: .*'txt'.*'text'"),
-        ('when = { tiers = ["L1"] }', 'when = { tier = ["L1"] }', r"internal\.0\.when: .*'tier'.*'tiers'"),
+        ('text = "L1 首次响应"', 'txt = "L1 首次响应"', r"internal\.0\.txt: .*'txt'.*'text'"),
+        ('when = { tiers = ["L1"] }', 'when = { tier = ["L1"] }', r"internal\.0\.when\.tier: .*'tier'.*'tiers'"),
         ('within = "8 工作小时"', 'within = "8 小时"', r"internal\.0\.within: .*8 小时.*2 工作日"),
         ('within = "8 工作小时"', 'within = "0 工作小时"', r"internal\.0\.within"),
         ('clock = "first_response"', 'clock = "answer"', r"internal\.0\.clock: .*resolution.*answer"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.listening.facts import Fact, Kind, extract_facts, staff_named
+from triage.listening.mentions import _REGION, _WARES
 from triage.redaction import redact
 from triage.text import AlignedText, clean
 
@@ -99,3 +100,9 @@ def test_neither_the_customer_nor_a_masked_number_is_staff() -> None:
 def test_a_moment_without_an_offset_is_refused() -> None:
     with pytest.raises(ValueError, match=r"received_at.*offset"):
         extract_facts(AlignedText.identity("昨天"), datetime(2026, 3, 20, 10))
+
+
+@pytest.mark.parametrize(("kind", "listed"), [("place", _REGION), ("product", _WARES)])
+def test_everything_listed_is_found_where_it_is_named(kind: Kind, listed: str) -> None:
+    for word in listed.split("|"):
+        assert [found[: len(word)] for found in texts(f"我在{word}这边,东西有问题", kind)] == [word]

@@ -109,6 +109,15 @@ def test_staff_named_in_the_text_do_not_answer_and_are_listed_once() -> None:
     assert [excluded.who for excluded in found.must_not_answer].count("小李") == 1
 
 
+def test_staff_named_in_one_ticket_are_in_no_other_ticket_s_plan() -> None:
+    unnamed = plan("service", "L2", 2)
+    assert {"8021", "张经理"} <= {
+        item.who for item in plan("service", "L2", 2, staff=("8021", "张经理")).must_not_answer
+    }
+    assert plan("service", "L2", 2) == unnamed
+    assert not {"8021", "张经理"} & {item.who for item in unnamed.must_not_answer}
+
+
 def test_more_feeling_or_risk_adds_guidance_and_takes_none_away() -> None:
     calm, upset = plan("quality", "L2", 1), plan("quality", "L2", 2, "vulnerable")
     for before in calm.moves:

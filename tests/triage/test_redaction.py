@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stdnum import luhn
 from stdnum.cn import ric
 
-from triage.redaction import is_personal, redact, redact_json, redact_string
+from triage.redaction import is_personal, redact, redact_json
 from triage.text import clean
 
 MOBILE = "13800138000"
@@ -145,7 +145,7 @@ def test_masking_a_masked_text_changes_nothing(original: str) -> None:
     once, redactions = redact(clean(original))
     again, more = redact(once)
     assert (again.text, more) == (once.text, ())
-    assert redact_string(redacted := redact_string(original)) == redacted
+    assert redact_json(redacted := redact_json(original)) == redacted
     assert clean(once.text).text == once.text
     assert all(0 <= r.start < r.end <= len(original) for r in redactions)
     assert all(a.end <= b.start for a, b in pairwise(redactions))
@@ -165,8 +165,8 @@ def test_ordinary_writing_is_untouched(text: str) -> None:
 
 
 def test_strings_keep_everything_but_the_personal_part() -> None:
-    assert redact_string("　联系：１３８００１３８０００！！！！！\n謝謝") == "　联系：<PHONE>！！！！！\n謝謝"
-    assert redact_string("客服态度差，要求退款") == "客服态度差，要求退款"
+    assert redact_json("　联系：１３８００１３８０００！！！！！\n謝謝") == "　联系：<PHONE>！！！！！\n謝謝"
+    assert redact_json("客服态度差，要求退款") == "客服态度差，要求退款"
 
 
 def test_json_is_masked_in_depth() -> None:

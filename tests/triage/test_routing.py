@@ -107,7 +107,8 @@ def test_a_policy_file_of_one_s_own_changes_the_receipt(tmp_path: Path) -> None:
         ('when = { risks = ["group"] }', "when = {}", "condition"),
         ('illicit = "授权核验"', "", "illicit"),
         ('code = "media"', 'code = "legal"', "legal"),
-        ('version = "2.0.0"', "versio = 1", "version"),
+        ('version = "2.1.0"', "versio = 1", "version"),
+        ("contacts_within_days = 30", "contacts_within_days = 0", "contacts_within_days"),
         ("[tiers]", "[tiers", "TOML"),
     ],
 )

@@ -7,7 +7,9 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -106,12 +108,27 @@ def test_words_are_the_text_in_order(text: str) -> None:
     assert all(text[start:end] == word for word, start, end in cut)
 
 
+def test_words_are_cut_as_by_the_dictionary_they_are_counted_in(samples: list[dict[str, Any]]) -> None:
+    """rjieba brings a copy of jieba's dictionary: if the two ever part, evidence and screening speak of other words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jieba's sources hold invalid escapes
+        import jieba
+    whole = jieba.Tokenizer()
+    with (Path(jieba.__file__).parent / "dict.txt").open("rb") as lines:
+        whole.FREQ, whole.total = whole.gen_pfdict(lines)
+    whole.initialized = True
+    for row in samples:
+        text = redact(clean(row["text"]))[0].text
+        assert [word for word, _, _ in words.cut(text)] == list(whole.cut(text, HMM=False))
+    assert words.frequencies() == {word: n for word, n in whole.FREQ.items() if n and len(word) <= 2}
+
+
 def test_words_are_whole() -> None:
     assert [word for word, _, _ in words.cut("要求保险公司退款")] == ["要求", "保险公司", "退款"]
 
 
-def test_importing_and_warming_up_is_quiet() -> None:
-    program = "import triage.screening, triage.words; triage.words.warm_up(); triage.words.cut('退款')"
+def test_importing_and_loading_the_dictionary_is_quiet() -> None:
+    program = "import triage.screening, triage.words; triage.words.frequencies(); triage.words.cut('退款')"
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -39,3 +39,8 @@ class Found:
     start: int
     end: int
     value: Days | Decimal | float | str | None = None
+
+
+def opening(words: str) -> str:
+    """A lookahead for the first characters of ``words`` (joined by ``|``): most places are ruled out by one look."""
+    return f"(?=[{''.join(sorted({word[0] for word in words.split('|')}))}])"

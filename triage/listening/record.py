@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from datetime import date
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -192,12 +193,13 @@ def _missing(text: str, facts: tuple[Fact, ...], reading: Reading) -> tuple[Miss
         **{aspect: found.isdisjoint(kinds) for aspect, kinds in _SHOWS.items()},
         "expectation": not reading.demands,
     }
-    questions = _UNREAD if reading.primary_type is None else _QUESTIONS[reading.primary_type]
-    return tuple(
-        Missing(aspect=aspect, label=ASPECT_ZH[aspect], question=questions[aspect])
-        for aspect, is_absent in absent.items()
-        if is_absent
-    )
+    return tuple(_ask(reading.primary_type, aspect) for aspect, is_absent in absent.items() if is_absent)
+
+
+@cache
+def _ask(primary_type: str | None, aspect: Aspect) -> Missing:
+    questions = _UNREAD if primary_type is None else _QUESTIONS[primary_type]
+    return Missing(aspect=aspect, label=ASPECT_ZH[aspect], question=questions[aspect])
 
 
 def _dimensions(facts: tuple[Fact, ...], reading: Reading) -> Dimensions:
