@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from serving.problems import FieldError, ProblemError, describe, field_name
-from triage.ticket import Ticket
+from triage.ticket import MAX_CONTACTS, Ticket
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _DATETIME = "ISO 8601 with an offset, such as 2026-01-31T09:30:00+08:00"
-_KNOWN = ", ".join(Ticket.model_fields)
-_RANGES = {"previous_contacts": (0, 10_000)}
+_RANGES = {"previous_contacts": (0, MAX_CONTACTS)}
 _EXPECTED = {
     "missing": "a value: this field is required",
-    "extra_forbidden": f"one of the known fields: {_KNOWN}",
     "string_type": "a string",
     "string_unicode": "valid Unicode without lone surrogates (U+D800–U+DFFF)",
     "string_pattern_mismatch": "a visible string without control characters",
@@ -24,6 +24,7 @@ _EXPECTED = {
     "model_type": "an object",
     "timezone_aware": _DATETIME,
     "int_type": "a whole number",
+    "bool_type": "true or false",
     "literal_error": "some of: vip, vulnerable",
     "tuple_type": "an array",
 }
@@ -48,17 +49,22 @@ def read_json(body: bytes) -> Any:
 
 def read_ticket(raw: Any) -> Ticket:
     """The ticket in a parsed JSON value; raises ``ProblemError`` 422 that names every field that is wrong."""
+    return read_model(Ticket, raw, "ticket")
+
+
+def read_model(model: type[Model], raw: Any, what: str) -> Model:
+    """The ``model`` in a parsed JSON value; raises ``ProblemError`` 422 ``invalid-{what}`` like ``read_ticket``."""
     try:
-        return Ticket.model_validate(raw)
+        return model.model_validate(raw)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-    errors = list({fault.field: fault for fault in map(_field_error, faults)}.values())
+    errors = list({fault.field: fault for fault in (_field_error(model, fault) for fault in faults)}.values())
     raise ProblemError(
-        422, "invalid-ticket", "The ticket is invalid: see errors. Nothing was stored.", errors
+        422, f"invalid-{what}", f"The {what} is invalid: see errors. Nothing was stored.", errors
     ) from None
 
 
-def _field_error(fault: Any) -> FieldError:
+def _field_error(model: type[BaseModel], fault: Any) -> FieldError:
     kind, context = fault["type"], fault.get("ctx") or {}
     if kind == "value_error":
         expected = str(context["error"]).removeprefix("expected ")  # our own validators: constant sentences
@@ -70,6 +76,8 @@ def _field_error(fault: Any) -> FieldError:
         expected = "a number from {} to {}".format(*_RANGES.get(fault["loc"][0], (0, "any size")))
     elif kind.startswith("decimal"):
         expected = "yuan with at most 2 decimals and 14 digits, such as 1280.50"
+    elif kind == "extra_forbidden":
+        expected = f"one of the known fields: {', '.join(model.model_fields)}"
     elif kind.startswith("datetime"):
         expected = _DATETIME
     else:

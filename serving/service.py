@@ -7,6 +7,7 @@ import json
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -16,25 +17,39 @@ from serving.clock import CLOCK_SKEW, iso_utc, now, utc_now
 from serving.observability import Metrics
 from serving.privacy import Pseudonyms
 from serving.problems import FieldError, ProblemError
+from serving.promises import tracked
 from serving.storage import repository
 from serving.storage.database import reader
 from serving.storage.ledger import Claim, Stored, Verdict, claimed, write
 from serving.storage.writer import Writer
+from triage.clocks import Clocks
 from triage.decision import Decision
+from triage.pipeline import Prepared, with_contacts
 from triage.redaction import redact_json
+from triage.replay import keep
 from triage.ticket import Ticket
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class TriagePipeline(Protocol):
     """The core as the service uses it; ``triage.load_pipeline`` makes one."""
 
-    def prepare(self, ticket: Ticket, /) -> Any:
+    @property
+    def clocks(self) -> Clocks:
+        """The clocks decisions carry."""
+
+    @property
+    def contacts_within(self) -> timedelta:
+        """For how long a customer's other tickets count as earlier contacts."""
+
+    def prepare(self, ticket: Ticket, /) -> Prepared:
         """The cleaned and masked ticket."""
 
-    def predict(self, prepared: Any, /) -> Any:
+    def predict(self, prepared: Prepared, /) -> Any:
         """What the network says, or ``None`` when it was not asked."""
 
-    def decide(self, prepared: Any, prediction: Any, /) -> Decision:
+    def decide(self, prepared: Prepared, prediction: Any, /) -> Decision:
         """The decision."""
 
 
@@ -97,11 +112,13 @@ class TriageService:
         ticket, stage = submission.ticket, self._metrics.stage
         with stage("prepare"):
             prepared = self._pipeline.prepare(ticket)
+            if ticket.customer_id is not None and ticket.previous_contacts is None:
+                prepared = with_contacts(prepared, self._contacts(ticket))
         with stage("predict"):
             prediction = self._pipeline.predict(prepared)
         with stage("decide"):
             decision = self._pipeline.decide(prepared, prediction)
-        return Verdict(_row(submission, prepared.text, decision), submission.claim, decision)
+        return Verdict(_row(submission, prepared, decision), submission.claim, decision)
 
     def store(self, verdict: Verdict) -> Future[Stored]:
         """A future that is done once the decision, or the one that was there before it, is on disk."""
@@ -133,10 +150,11 @@ class TriageService:
             return repository.decision_by_id(connection, decision_id)
 
     def history(self, source: str, ticket_id: str) -> bytes | None:
-        """All decisions about a ticket as JSON, newest last; ``None`` when there is none."""
+        """All decisions about a ticket and promises made on it as JSON, newest last; ``None`` when there is none."""
         storable = self._pseudonyms.storable(ticket_id)
         with self._reader.connect() as connection:
             rows = repository.revisions(connection, self._pseudonyms.storable(source), storable)
+            promised = repository.promises_of_ticket(connection, self._pseudonyms.storable(source), storable)
         if not rows:
             return None
         revisions = [
@@ -145,12 +163,22 @@ class TriageService:
             for row in rows
         ]
         head = json.dumps({"source": source, "ticket_id": ticket_id}, ensure_ascii=False).encode()
-        return b'%s,"revisions":[%s]}' % (head[:-1], b",".join(revisions))
+        promises = b",".join(promise.model_dump_json().encode() for promise in tracked(promised))
+        return b'%s,"revisions":[%s],"promises":[%s]}' % (head[:-1], b",".join(revisions), promises)
 
     def ready(self) -> bool:
         """Whether the database answers; raises what the database raises."""
         with self._reader.connect() as connection:
             return repository.answers(connection)
+
+    def _contacts(self, ticket: Ticket) -> int:
+        """How many other tickets of the same customer were received in the policy's window before this one."""
+        received_at = ticket.received_at or now()
+        within = self._pipeline.contacts_within
+        start = iso_utc(max(received_at, _EARLIEST + within) - within)
+        of = (ticket.source, str(ticket.customer_id), str(ticket.ticket_id))
+        with self._reader.connect() as connection:
+            return repository.contacts(connection, *of, start, iso_utc(received_at))
 
     def _find(self, submission: Submission) -> Stored | None:
         if submission.claim is None and submission.asked_id is None:
@@ -168,7 +196,7 @@ class TriageService:
         return None if known is None or submission.claim is not None else Stored(known[1], new=False)
 
 
-def _row(submission: Submission, masked_text: str, decision: Decision) -> dict[str, Any]:
+def _row(submission: Submission, prepared: Prepared, decision: Decision) -> dict[str, Any]:
     ticket = submission.ticket
     extra = ticket.metadata
     return {
@@ -176,7 +204,7 @@ def _row(submission: Submission, masked_text: str, decision: Decision) -> dict[s
         "source": ticket.source,
         "ticket_id": ticket.ticket_id,
         "text_sha256": submission.text_sha256,
-        "text": masked_text,
+        "text": prepared.text,
         "channel": ticket.channel,
         "customer_id": ticket.customer_id,
         "received_at": iso_utc(ticket.received_at) if ticket.received_at else None,
@@ -189,6 +217,7 @@ def _row(submission: Submission, masked_text: str, decision: Decision) -> dict[s
         "policy": decision.receipt.policy,
         "reply": decision.model_dump_json().encode(),
         "created_at": utc_now(),
+        "kept": keep(prepared).model_dump_json(exclude_defaults=True),
     }
 
 

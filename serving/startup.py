@@ -15,8 +15,8 @@ class StartError(Exception):
     """Why a command cannot start, in a sentence for the operator."""
 
 
-def open_pipeline(settings: Settings) -> Pipeline:
-    """The pipeline of the champion bundle, warmed up; raises ``StartError`` naming the file at fault."""
+def open_pipeline(settings: Settings, bundle: str | None = None) -> Pipeline:
+    """The pipeline of the champion, or of the version ``bundle``, warmed up; ``StartError`` names the file at fault."""
     from triage import load_pipeline
     from triage.bundle import BundleError
     from triage.calendars import CalendarError, shanghai
@@ -27,6 +27,7 @@ def open_pipeline(settings: Settings) -> Pipeline:
     try:
         pipeline = load_pipeline(
             settings.models,
+            bundle=bundle,
             policy=settings.policy,
             sla=settings.sla,
             profile=settings.sla_profile,

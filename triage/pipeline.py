@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from triage import words
 from triage.bundle import Bundle, open_bundle, open_champion
 from triage.classifier import Classifier, Prediction
 from triage.clocks import Clocks, load_clocks
@@ -25,7 +24,7 @@ from triage.routing import Findings, Router, load_router
 from triage.screening import screen
 from triage.taxonomy import TAXONOMY_VERSION
 from triage.text import AlignedText, clean
-from triage.ticket import Ticket
+from triage.ticket import MAX_CONTACTS, Ticket
 
 CIRCUMSTANCES = {"channel", "received_at", "opened_at", "amount", "previous_contacts", "customer_flags"}
 """Fields of a ticket beside its text that a decision depends on."""
@@ -56,6 +55,7 @@ class Pipeline:
         self._manifest = bundle.manifest
         self._router = router
         self.clocks = clocks
+        self.contacts_within = router.contacts_within
         self._playbook = playbook
         self._classifier = Classifier(bundle)
         self.receipt_versions = {
@@ -68,7 +68,6 @@ class Pipeline:
 
     def warm_up(self) -> None:
         """Load what is loaded on first use, so that the first ticket is as fast as the others."""
-        words.warm_up()
         self.triage("客服一直不回复，钱也不退，太气人了！電話 13800000000")
 
     def triage(self, ticket: Ticket | str) -> Decision:
@@ -138,12 +137,16 @@ class Pipeline:
 
 def prepare(ticket: Ticket) -> Prepared:
     """The ticket with its text cleaned, masked and screened, and the facts that are read off it."""
-    aligned, redactions = redact(clean(ticket.text))
+    return examine(ticket, *redact(clean(ticket.text)), hashlib.sha256(ticket.text.encode("utf-8")).hexdigest())
+
+
+def examine(ticket: Ticket, aligned: AlignedText, redactions: tuple[Redaction, ...], text_sha256: str) -> Prepared:
+    """A ticket whose text is cleaned and masked already, screened, and the facts that are read off it."""
     return Prepared(
         ticket=ticket,
         aligned=aligned,
         redactions=redactions,
-        text_sha256=hashlib.sha256(ticket.text.encode("utf-8")).hexdigest(),
+        text_sha256=text_sha256,
         facts=extract_facts(aligned, ticket.received_at),
         abstain=screen(aligned.text),
     )
@@ -153,7 +156,6 @@ def findings(prepared: Prepared, reading: Reading) -> Findings:
     """What the routing policy may look at: what was read, what the text says, and what the caller knows besides."""
     ticket, facts = prepared.ticket, prepared.facts
     age = ticket.received_at and ticket.opened_at and ticket.received_at - ticket.opened_at
-    said = max((fact.count for fact in facts if fact.count is not None), default=0)
     return Findings(
         text=own_words(prepared.text),
         primary_type=reading.primary_type,
@@ -165,12 +167,27 @@ def findings(prepared: Prepared, reading: Reading) -> Findings:
         emotions={name: level.level for name, level in reading.emotions.items()},
         probabilities={score.name: score.probability for score in reading.types},
         amount=ticket.amount if ticket.amount is not None else _largest(facts),
-        contacts=said if ticket.previous_contacts is None else ticket.previous_contacts,
+        contacts=_contacts_said(facts) if ticket.previous_contacts is None else ticket.previous_contacts,
         age_days=age.total_seconds() / 86_400 if age else None,
         channel=ticket.channel,
         flags=frozenset(ticket.customer_flags),
         staff=staff_named(facts),
     )
+
+
+def with_contacts(prepared: Prepared, counted: int) -> Prepared:
+    """``prepared`` with ``counted`` earlier contacts known of, where its text does not speak of more.
+
+    For a ticket that does not say ``previous_contacts`` itself: what it says comes before what was counted.
+    """
+    if counted <= _contacts_said(prepared.facts):
+        return prepared
+    known = prepared.ticket.model_copy(update={"previous_contacts": min(counted, MAX_CONTACTS)})
+    return replace(prepared, ticket=known)
+
+
+def _contacts_said(facts: tuple[Fact, ...]) -> int:
+    return max((fact.count for fact in facts if fact.count is not None), default=0)
 
 
 def _largest(facts: tuple[Fact, ...]) -> Decimal | None:

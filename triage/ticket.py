@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 MAX_TEXT_CHARS = 20_000
+MAX_CONTACTS = 10_000
 MAX_EXTRA_VALUES = 1_000
 MAX_EXTRA_CHARS = 20_000
 MAX_EXTRA_DEPTH = 16
@@ -37,7 +38,9 @@ class Ticket(BaseModel):
     ticket_id: Identifier | None = Field(default=None, description="The caller's own ticket number.")
     source: Identifier = Field(default="default", description="The ticketing system; ticket_id is unique within it.")
     channel: Identifier | None = Field(default=None, description="How it came in: 电话, app, 邮件, 12378 …")
-    customer_id: Identifier | None = Field(default=None, description="The caller's own customer number.")
+    customer_id: Identifier | None = Field(
+        default=None, description="The caller's own customer number; leave it out where the customer is not known."
+    )
     received_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
         default=None, description="ISO 8601 with an offset."
     )
@@ -45,7 +48,11 @@ class Ticket(BaseModel):
         default=None, description="Yuan in dispute, where the caller knows it; else it is read from the text."
     )
     previous_contacts: int | None = Field(
-        default=None, ge=0, le=10_000, description="Earlier contacts about the same matter; else read from the text."
+        default=None,
+        ge=0,
+        le=MAX_CONTACTS,
+        description="Earlier contacts about the same matter. Else read from the text or, where that is more, counted "
+        "by the server: the customer's other tickets within the policy's contacts_within_days.",
     )
     opened_at: Annotated[AwareDatetime | None, Field(strict=False)] = Field(
         default=None, description="When the case was first opened, if it is an older one; ISO 8601 with an offset."

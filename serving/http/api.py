@@ -10,13 +10,17 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine
 
-from serving.http import responses, v1
+from serving.customers import Customers
+from serving.drafts import Drafts
+from serving.http import customers, drafts, responses, v1
 from serving.http.admission import Admission
+from serving.http.counter import Counter
 from serving.http.documentation import Health, openapi, replies
 from serving.http.middleware import Boundary
 from serving.keys import KeyRing
 from serving.observability import Metrics
 from serving.privacy import Pseudonyms
+from serving.promises import Promises
 from serving.service import TriagePipeline, TriageService
 from serving.settings import Settings
 
@@ -31,7 +35,15 @@ def create_app(settings: Settings, pipeline: TriagePipeline, engine: Engine, pse
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = TriageService(pipeline, engine, pseudonyms, metrics)
         admission = Admission(settings.queue_limit, settings.workers, metrics)
-        app.state.counter = v1.Counter(settings, service, admission, KeyRing(engine))
+        app.state.counter = Counter(
+            settings,
+            service,
+            Customers(engine, pseudonyms),
+            Drafts(engine, pipeline.clocks.add_workdays),
+            Promises(engine),
+            admission,
+            KeyRing(engine),
+        )
         try:
             yield
         finally:
@@ -48,7 +60,8 @@ def create_app(settings: Settings, pipeline: TriagePipeline, engine: Engine, pse
         lifespan=lifespan,
     )
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
-    app.include_router(v1.router)
+    for endpoints in (v1, drafts, customers):
+        app.include_router(endpoints.router)
     responses.install(app)
     app.add_middleware(Boundary, metrics=metrics)
 

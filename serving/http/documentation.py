@@ -9,10 +9,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from serving.customers import Forgotten, Picture
+from serving.drafts import Draft
 from serving.http.responses import MEDIA_TYPE
 from serving.problems import Problem
+from serving.promises import TrackedPromise
 from serving.settings import BATCH_LIMIT
 from triage.decision import Decision
+from triage.reply.lint import LintReport
 from triage.ticket import Ticket
 
 _TEXT = "我在贵行的信用卡被重复扣款,打了三次客服电话都没人处理,再不退钱我就向银保监会投诉!"
@@ -27,7 +31,7 @@ _IDEMPOTENCY_KEY = {
 _PROBLEMS = {
     400: "The body is not well-formed JSON in UTF-8.",
     401: "A key is needed, or the one sent is not valid.",
-    404: "There is no such decision or ticket.",
+    404: "There is no such decision, ticket, customer or open promise.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "Something in the request is invalid: errors names each field and its limit.",
@@ -69,11 +73,12 @@ class Revision(BaseModel):
 
 
 class TicketHistory(BaseModel):
-    """Every decision about a ticket, newest last."""
+    """Every decision about a ticket, newest last, and every promise made on it, in the order they were made."""
 
     source: str
     ticket_id: str
     revisions: list[Revision]
+    promises: list[TrackedPromise]
 
 
 class Health(BaseModel):
@@ -109,6 +114,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         models = [(BatchRequest, "validation"), (Problem, "serialization"), (Health, "serialization")]
         models += [(BatchReply, "serialization"), (TicketHistory, "serialization")]
+        models += [(Draft, "validation"), (LintReport, "serialization"), (TrackedPromise, "serialization")]
+        models += [(Picture, "serialization"), (Forgotten, "serialization")]
         _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         app.openapi_schema = document

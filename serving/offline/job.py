@@ -25,7 +25,7 @@ _LINES_AHEAD_PER_WORKER = 8
 _CHECKPOINT_SECONDS = 2.0
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LABELS = ("types", "primary", "intensity", "emotions", "demands", "risks")
-_NOTES = ("industry", "slice", "why", "tier", "votes", "labels", "split")
+_NOTES = ("industry", "slice", "why", "tier", "licence", "votes", "labels", "split")
 CORPUS_FIELDS = frozenset({*_LABELS, *_NOTES})
 """Fields of a labelled corpus, ignored in a row that is named by ``id``."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The Alembic revision this code reads and writes."""
 
 _EXPECTED_URL = "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -61,8 +62,24 @@ decisions = Table(
     Column("policy", String(100), nullable=False),
     Column("reply", LargeBinary, nullable=False, comment="The exact bytes of the decision."),
     Column("created_at", String(40), nullable=False, index=True),
+    Column("kept", Text, comment="JSON of triage.replay.Kept; null in rows older than revision 0002."),
     UniqueConstraint("source", "ticket_id", "text_sha256"),
     UniqueConstraint("source", "ticket_id", "revision"),
+    Index(None, "source", "customer_id", "created_at"),
+)
+
+promises = Table(
+    "promises",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("decision_id", String(64), ForeignKey("decisions.decision_id"), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("ticket_id", String(200), nullable=False),
+    Column("text", Text, nullable=False, comment="Cleaned and masked."),
+    Column("due_at", String(40)),
+    Column("made_at", String(40), nullable=False),
+    Column("kept_at", String(40), comment="Null while it is open."),
+    Index(None, "source", "ticket_id"),
 )
 
 idempotency_keys = Table(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,35 +20,29 @@ from serving.observability import configure_logging
 from serving.privacy import Pseudonyms
 from serving.settings import Settings
 from serving.storage.database import open_engine, upgrade
+from triage.clocks import load_clocks
 from triage.decision import Decision, Receipt
+from triage.pipeline import Prepared, prepare
 from triage.records import Level, Route
-from triage.redaction import redact
-from triage.text import clean
 from triage.ticket import Ticket
-
-
-@dataclass(frozen=True)
-class FakePrepared:
-    ticket: Ticket
-    text: str
-    text_sha256: str
 
 
 class FakePipeline:
     """Decides at once, with a new decision id each time; can be told to wait or to fail."""
 
     receipt_versions = {"model": "fake-1", "taxonomy": "1.1", "policy": "fake"}  # noqa: RUF012
+    clocks = load_clocks()
+    contacts_within = timedelta(days=30)
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.predictions = 0
 
-    def prepare(self, ticket: Ticket) -> FakePrepared:
-        masked, _ = redact(clean(ticket.text))
-        return FakePrepared(ticket, masked.text, hashlib.sha256(ticket.text.encode()).hexdigest())
+    def prepare(self, ticket: Ticket) -> Prepared:
+        return prepare(ticket)
 
-    def predict(self, prepared: FakePrepared) -> float:
+    def predict(self, prepared: Prepared) -> float:
         self.gate.wait(20)
         self.predictions += 1
         if "炸" in prepared.text:
@@ -60,7 +53,7 @@ class FakePipeline:
         prepared = self.prepare(ticket)
         return self.decide(prepared, self.predict(prepared))
 
-    def decide(self, prepared: FakePrepared, prediction: float) -> Decision:
+    def decide(self, prepared: Prepared, prediction: float) -> Decision:
         return Decision(
             decision_id=uuid4().hex,
             ticket_id=prepared.ticket.ticket_id,

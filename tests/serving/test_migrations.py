@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from serving.storage import migrations
+from serving.storage import migrations, repository
 from serving.storage.database import SCHEMA_REVISION, database_url, metadata, open_engine, schema_revision, upgrade
 
 
@@ -27,6 +28,32 @@ def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     upgrade(engine)
     migrations.run(engine)
     assert schema_revision(engine) == SCHEMA_REVISION
+
+
+def test_decisions_from_before_what_is_kept_stay_readable(database_url: str) -> None:
+    engine = open_engine(database_url)
+    alembic = migrations.config()
+    old = {
+        **dict.fromkeys(("decision_id", "source", "ticket_id", "text_sha256", "text", "tier", "queue"), "x"),
+        **dict.fromkeys(("model", "policy", "created_at"), "x"),
+        "revision": 1,
+        "abstained": False,
+        "reply": b"{}",
+    }
+    with engine.begin() as connection:
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "0001")
+        columns = ", ".join(old)
+        connection.execute(
+            text(f"INSERT INTO decisions ({columns}) VALUES ({', '.join(f':{name}' for name in old)})"), old
+        )
+    upgrade(engine)
+    with engine.connect() as connection:
+        assert repository.decision_by_id(connection, "x") == b"{}"
+        row = repository.replayable(connection, "x")
+    assert row is not None
+    assert row.kept is None
+    engine.dispose()
 
 
 def test_sqlite_waits_for_the_disk(sqlite_engine: Engine) -> None:

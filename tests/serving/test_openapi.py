@@ -17,6 +17,10 @@ OPERATIONS = [
     ("/v1/triage/batch", "POST"),
     ("/v1/decisions/{decision_id}", "GET"),
     ("/v1/tickets/{source}/{ticket_id}", "GET"),
+    ("/v1/reply/lint", "POST"),
+    ("/v1/promises/{promise_id}/kept", "POST"),
+    ("/v1/customers/{source}/{customer_id}", "GET"),
+    ("/v1/customers/{source}/{customer_id}", "DELETE"),
     ("/healthz", "GET"),
     ("/readyz", "GET"),
 ]

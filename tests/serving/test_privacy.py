@@ -37,6 +37,11 @@ def test_personal_numbers_are_neither_in_the_database_nor_in_the_log(
         assert client.post("/v1/triage", json={**TICKET, "text": f"炸{PHONE}"}).status_code == 500
         assert client.post("/v1/triage", json={**TICKET, "received_at": PHONE}).status_code == 422
         assert client.get(f"/v1/tickets/crm/{PHONE}").status_code == 200
+        assert client.get(f"/v1/customers/crm/{ID_CARD}").status_code == 200
+        [revision] = client.get(f"/v1/tickets/crm/{PHONE}").json()["revisions"]
+        draft = {"draft": f"抱歉让您久等,明天打{PHONE}回电", "decision_id": revision["decision"]["decision_id"]}
+        assert client.post("/v1/reply/lint", json={**draft, "sent": True}).status_code == 200
+        assert client.delete(f"/v1/customers/crm/{OTHER_PHONE}").status_code == 404
         assert client.post("/v1/triage/batch", json={"tickets": [TICKET, {"text": f"炸{PHONE}"}]}).status_code == 200
     finally:
         logging.getLogger().handlers = handlers
@@ -46,6 +51,7 @@ def test_personal_numbers_are_neither_in_the_database_nor_in_the_log(
     on_disk = b"".join(file.read_bytes() for file in tmp_path.glob("fenzhen.db*"))
     assert b"crm" in on_disk
     assert "/v1/tickets/{source}/{ticket_id" in logged.err
+    assert "/v1/customers/{source}/{customer_id" in logged.err
     assert "RuntimeError" in logged.err
     for secret in (PHONE, OTHER_PHONE, ID_CARD, CARD, EMAIL, "李雷雷雷"):
         assert secret.encode() not in on_disk

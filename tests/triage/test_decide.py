@@ -9,7 +9,7 @@ import pytest
 
 from triage import Pipeline, Ticket
 from triage.calendars import SHANGHAI
-from triage.pipeline import findings, prepare
+from triage.pipeline import findings, prepare, with_contacts
 from triage.playbook import load_playbook
 from triage.reading import Reading
 from triage.routing import Findings, load_router
@@ -28,6 +28,13 @@ def test_what_the_caller_knows_comes_before_what_the_text_says() -> None:
     assert (said.amount, said.contacts) == (Decimal(35_000), 5)
     known = found(text, amount="120.50", previous_contacts=1)
     assert (known.amount, known.contacts) == (Decimal("120.50"), 1)
+
+
+def test_counted_contacts_are_known_where_the_text_does_not_speak_of_more() -> None:
+    prepared = prepare(Ticket(text="理赔款一直不给,电话打了五次"))
+    assert findings(with_contacts(prepared, 7), UNREAD).contacts == 7
+    assert with_contacts(prepared, 5) is prepared
+    assert with_contacts(prepared, 1_000_000).ticket.previous_contacts == 10_000  # as many as a ticket may state
 
 
 @pytest.mark.parametrize(

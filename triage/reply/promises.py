@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from triage.reply.wordings import NEAR, REPORTED, Span
 
 ZONE = ZoneInfo("Asia/Shanghai")
-AddWorkdays = Callable[[date, int], date]
-"""``(day, n)`` to the n-th working day after ``day``; ``day`` itself is not counted."""
+AddWorkdays = Callable[[date, int], date | None]
+"""``(day, n)`` to the n-th working day after ``day``, which is not counted; None where that is not known."""
 
 _VAGUE = re.compile(
     r"尽快|尽早|马上|立即|立刻|争取|尽量|稍后|过几天|过段时间|及时|第一时间|抓紧|早日|有(?:结果|消息|进展)[了后]?[再会就我]"
@@ -116,7 +116,7 @@ def _due(match: re.Match[str], base: datetime, add_workdays: AddWorkdays) -> dat
     groups = match.groupdict()
     if "unit" in groups:
         due = _due_within(groups["count"], groups["unit"], base, add_workdays)
-        return due + timedelta(minutes=30) if groups["half"] and groups["unit"] in {"小时", "钟头"} else due
+        return due + timedelta(minutes=30) if due and groups["half"] and groups["unit"] in {"小时", "钟头"} else due
     try:
         day = _day(groups, base.date())
     except ValueError:
@@ -143,7 +143,7 @@ def _due(match: re.Match[str], base: datetime, add_workdays: AddWorkdays) -> dat
     return afternoon if due < base < afternoon and not part and hour < 12 and day == base.date() else due
 
 
-def _due_within(count: str, unit: str, base: datetime, add_workdays: AddWorkdays) -> datetime:
+def _due_within(count: str, unit: str, base: datetime, add_workdays: AddWorkdays) -> datetime | None:
     hours = {"分钟": 1 / 60, "小时": 1, "钟头": 1, "天": 24, "月": 15 * 48}
     if count == "半":
         return base + timedelta(hours=hours.get(unit, 24) / 2)
@@ -151,7 +151,8 @@ def _due_within(count: str, unit: str, base: datetime, add_workdays: AddWorkdays
     if unit in {"分钟", "小时", "钟头"}:
         return base + timedelta(hours=hours[unit] * number)
     if unit == "工作日":
-        return _end(add_workdays(base.date(), number))
+        day = add_workdays(base.date(), number)
+        return None if day is None else _end(day)
     if unit == "月":
         year, month = divmod(base.year * 12 + base.month - 1 + number, 12)
         return _end(date(year, month + 1, min(base.day, calendar.monthrange(year, month + 1)[1])))
