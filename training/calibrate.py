@@ -38,7 +38,7 @@ HARD_ROW_WEIGHT = 0.25
 GRID = np.round(np.arange(0.05, 0.91, 0.01), 2)
 FEWEST_POSITIVES = 8
 """With fewer texts at a level than this the best cutpoint for it is chance; it stays where the odds are even."""
-BETA = {"refusal": 1.25}
+BETA = {"refusal": 1.25, "demands": 1.25}
 """A missed refusal is closed without the compliance review, a false one is only reviewed once too often."""
 ILLICIT_FALSE_ALARMS = 0.0075
 """The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
@@ -203,7 +203,7 @@ def _thresholds(
     thresholds = {}
     for index, label in enumerate(head.labels):
         p = probabilities[:, index]
-        beta = 2.0 if label.name in CRISIS_RISKS else BETA.get(label.name, 1.0)
+        beta = 2.0 if label.name in CRISIS_RISKS else BETA.get(label.name, BETA.get(head.name, 1.0))
         own = max(GRID, key=lambda t, q=p, b=beta: _expected_f(q, float(t), weight, b))  # type: ignore[misc]
         if label.name == "illicit":
             innocent = np.sort(p[ordinary & (targets[:, index] == 0)])
