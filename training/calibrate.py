@@ -39,7 +39,8 @@ GRID = np.round(np.arange(0.05, 0.91, 0.01), 2)
 FEWEST_POSITIVES = 8
 """With fewer texts at a level than this the best cutpoint for it is chance; it stays where the odds are even."""
 BETA = {"refusal": 1.25, "demands": 1.25}
-"""A missed refusal is closed without the compliance review, a false one is only reviewed once too often."""
+"""By label or head: a missed refusal is closed without the compliance review and a missed demand is never answered,
+while a false one is looked at once too often."""
 ILLICIT_FALSE_ALARMS = 0.0075
 """The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
 ABSTAIN_SHARE = 0.005
