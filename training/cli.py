@@ -80,6 +80,8 @@ def finetune(
     epochs: Annotated[float, typer.Option(min=0.01)] = 4.0,
     batch: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=0)] = 1e-4,
+    head_learning_rate: Annotated[float, typer.Option(min=0)] = 3e-4,
+    hard_repeats: Annotated[int, typer.Option(min=1, help="How often hard rows are learnt in an epoch.")] = 2,
     variants: Annotated[float, typer.Option(min=0, max=1, help="Share of complaints added in another wording.")] = 0.25,
     seed: int = 7,
     start: Annotated[Path | None, typer.Option(help="Go on from a bundle's checkpoint folder.", exists=True)] = None,
@@ -96,12 +98,27 @@ def finetune(
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,
+        head_learning_rate=head_learning_rate,
+        hard_repeats=hard_repeats,
         bf16=half_precision() if bf16 is None else bf16,
         variants=variants,
         seed=seed,
     )
     with _explained():
         train(_load_corpus(work), work / "runs" / run, recipe)
+
+
+@app.command()
+def average(
+    runs: Annotated[list[str], typer.Argument(help="Names of finished runs that differ in their seed.")],
+    run: Name = "average",
+    work: Work = WORK,
+) -> None:
+    """Take the mean of the weights of several runs."""
+    from training.average import average as mean
+
+    with _explained():
+        mean([work / "runs" / name for name in runs], work / "runs" / run)
 
 
 @app.command()

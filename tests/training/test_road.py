@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from training.cli import app
@@ -123,6 +124,33 @@ def test_fine_tuning_goes_on_from_a_bundle_s_checkpoint(exported: tuple[Path, Pa
     # Biases and thresholds belong to both branches by then: fitting the wide one anew must not take them back.
     assert max(changed.values()) < 0.02, changed
     assert torch.equal(after.center, before.center)
+
+
+def test_the_mean_of_two_runs_lies_between_them_and_goes_the_same_road(
+    exported: tuple[Path, Path, str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    work, _, _ = exported
+    options = ("--layers", 2, "--epochs", 0.2, "--work", work)
+    done("finetune", "--encoder", tiny_encoder, *options, "--run", "a", "--seed", 1)
+    done("finetune", "--encoder", tiny_encoder, *options, "--run", "b", "--seed", 2)
+    done("average", "a", "b", "--run", "mean", "--work", work)
+    a, b, mean = (load_file(work / "runs" / name / "checkpoint" / "network.safetensors") for name in ("a", "b", "mean"))
+    assert not torch.equal(a["directions"], b["directions"])
+    middle = (a["directions"].float() + b["directions"].float()) / 2
+    assert torch.allclose(mean["directions"].float(), middle, atol=1e-3)
+    recipe = json.loads((work / "runs" / "mean" / "recipe.json").read_text(encoding="utf-8"))
+    assert [recipe["seed"], *(other["seed"] for other in recipe["averaged"])] == [1, 2]
+    done("calibrate", "--run", "mean", "--work", work)
+
+
+def test_runs_of_different_depth_have_no_mean(exported: tuple[Path, Path, str], tiny_encoder: Path) -> None:
+    work, _, _ = exported
+    done("finetune", "--encoder", tiny_encoder, "--layers", 1, "--epochs", 0.1, "--work", work, "--run", "shallow")
+    for names in (("tiny", "shallow"), ("shallow", "tiny")):
+        code, said = command("average", *names, "--run", "neither", "--work", work)
+        assert code != 0
+        assert "the runs differ" in said
+    assert not (work / "runs" / "neither").exists()
 
 
 def test_a_bundle_is_never_overwritten(exported: tuple[Path, Path, str]) -> None:
