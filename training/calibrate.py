@@ -38,9 +38,12 @@ HARD_ROW_WEIGHT = 0.25
 GRID = np.round(np.arange(0.05, 0.91, 0.01), 2)
 FEWEST_POSITIVES = 8
 """With fewer texts at a level than this the best cutpoint for it is chance; it stays where the odds are even."""
-BETA = {"refusal": 1.25, "demands": 1.25}
-"""By label or head: a missed refusal is closed without the compliance review and a missed demand is never answered,
-while a false one is looked at once too often."""
+BETA = {"refusal": 1.25, "demands": 1.25, "risks": 1.25}
+"""By label or head: a missed refusal is closed without the compliance review, a missed demand is never answered and a
+missed risk goes to the wrong desk, while a false one is looked at once too often."""
+LEAN = 0.1
+"""How far the cutpoints of the intensities that decide a tier lie below those of the best kappa: read one too low, an
+angry customer waits at a desk that may not help; read one too high, a specialist takes an easy call."""
 ILLICIT_FALSE_ALARMS = 0.0075
 """The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
 ABSTAIN_SHARE = 0.005
@@ -89,7 +92,9 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
     }
     manifest.cutpoints = {
         h.name: {
-            label.name: _cutpoints(probabilities[h.name][:, i], targets[h.name][:, i])
+            label.name: _cutpoints(
+                probabilities[h.name][:, i], targets[h.name][:, i], LEAN if h.name == "intensity" else 0.0
+            )
             for i, label in enumerate(h.labels)
         }
         for h in HEADS
@@ -227,8 +232,11 @@ def _best(grid: NDArray[Any], score: Any) -> float:
     return float(grid[int(smoothed.argmax())])
 
 
-def _cutpoints(probabilities: Array, targets: NDArray[Any]) -> list[float]:
-    """Where P(level >= k) makes level k, by coordinate search for the best quadratic-weighted kappa."""
+def _cutpoints(probabilities: Array, targets: NDArray[Any], lean: float) -> list[float]:
+    """Where P(level >= k) makes level k, by coordinate search for the best quadratic-weighted kappa.
+
+    From level 2 on they are lowered by ``lean``.
+    """
     gold = targets.sum(axis=1).astype(int)
     cutpoints = [0.5, 0.5, 0.5]
     grid = np.round(np.arange(0.15, 0.86, 0.02), 2)
@@ -242,7 +250,7 @@ def _cutpoints(probabilities: Array, targets: NDArray[Any]) -> list[float]:
                 return quadratic_weighted_kappa(gold, levels(probabilities, trial))
 
             cutpoints[k] = _best(grid, score)
-    return cutpoints
+    return [cutpoints[0], *(round(cutpoint - lean, 2) for cutpoint in cutpoints[1:])]
 
 
 def levels(at_least: Array, cutpoints: list[float]) -> NDArray[np.int64]:
