@@ -41,9 +41,8 @@ FEWEST_POSITIVES = 8
 BETA = {"refusal": 1.25, "demands": 1.25, "risks": 1.25}
 """By label or head: a missed refusal is closed without the compliance review, a missed demand is never answered and a
 missed risk goes to the wrong desk, while a false one is looked at once too often."""
-LEAN = 0.1
-"""How far the cutpoints of the intensities that decide a tier lie below those of the best kappa: read one too low, an
-angry customer waits at a desk that may not help; read one too high, a specialist takes an easy call."""
+CRISIS_BETA = 3.0
+"""Recall counts so much more than precision where a life may be at stake."""
 ILLICIT_FALSE_ALARMS = 0.0075
 """The share of ordinary complaints that may be called illicit. Suspecting a customer wrongly is our worst error."""
 ABSTAIN_SHARE = 0.005
@@ -92,9 +91,7 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
     }
     manifest.cutpoints = {
         h.name: {
-            label.name: _cutpoints(
-                probabilities[h.name][:, i], targets[h.name][:, i], LEAN if h.name == "intensity" else 0.0
-            )
+            label.name: _cutpoints(probabilities[h.name][:, i], targets[h.name][:, i])
             for i, label in enumerate(h.labels)
         }
         for h in HEADS
@@ -113,17 +110,25 @@ def calibrate(corpus: DatasetDict, run: Path, foreign: Path) -> Manifest:
 
 
 def _recipe(run: Path) -> dict[str, Any]:
-    """The run's recipe as a bundle carries it, with that of the pretraining its encoder comes from, if there was one.
+    """The run's recipe as a bundle carries it, with those of the runs that its encoder or its start come from.
 
     Of a folder on this machine only the last two names are kept.
     """
-    recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-    if recipe["encoder"] and (before := Path(recipe["encoder"]).parent / "recipe.json").exists():
-        recipe["pretraining"] = json.loads(before.read_text(encoding="utf-8"))
-    for part, field in ((recipe, "encoder"), (recipe, "start"), (recipe.get("pretraining", {}), "encoder")):
-        if part.get(field) and Path(part[field]).is_absolute():
-            part[field] = "/".join(Path(part[field]).parts[-2:])
-    return recipe
+    return _with_origins(json.loads((run / "recipe.json").read_text(encoding="utf-8")))
+
+
+def _with_origins(recipe: dict[str, Any]) -> dict[str, Any]:
+    told = dict(recipe)
+    for field in ("encoder", "start"):
+        if not (source := recipe.get(field)):
+            continue
+        if (before := Path(source).parent / "recipe.json").exists():
+            told[f"{field}_recipe"] = _recipe(before.parent)
+        if Path(source).is_absolute():
+            told[field] = "/".join(Path(source).parts[-2:])
+    if "averaged" in recipe:
+        told["averaged"] = [_with_origins(other) for other in recipe["averaged"]]
+    return told
 
 
 def _some_complaints(train: Dataset) -> Dataset:
@@ -201,7 +206,7 @@ def _fit(head: Head, logits: NDArray[Any], targets: NDArray[Any], weight: NDArra
 def _thresholds(
     head: Head, probabilities: Array, targets: NDArray[Any], weight: NDArray[Any], ordinary: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """The probability from which a label counts: best expected F1, for crisis F2, illicit with few false alarms.
+    """The probability from which a label counts: best expected F-beta (``BETA``), for illicit with few false alarms.
 
     What is expected follows from the calibrated probabilities alone. The F1 that was counted on a few dozen positives
     has its peak by chance: it cost three points of macro-F1 on dev.
@@ -209,7 +214,7 @@ def _thresholds(
     thresholds = {}
     for index, label in enumerate(head.labels):
         p = probabilities[:, index]
-        beta = 2.0 if label.name in CRISIS_RISKS else BETA.get(label.name, BETA.get(head.name, 1.0))
+        beta = CRISIS_BETA if label.name in CRISIS_RISKS else BETA.get(label.name, BETA.get(head.name, 1.0))
         own = max(GRID, key=lambda t, q=p, b=beta: _expected_f(q, float(t), weight, b))  # type: ignore[misc]
         if label.name == "illicit":
             innocent = np.sort(p[ordinary & (targets[:, index] == 0)])
@@ -232,11 +237,8 @@ def _best(grid: NDArray[Any], score: Any) -> float:
     return float(grid[int(smoothed.argmax())])
 
 
-def _cutpoints(probabilities: Array, targets: NDArray[Any], lean: float) -> list[float]:
-    """Where P(level >= k) makes level k, by coordinate search for the best quadratic-weighted kappa.
-
-    From level 2 on they are lowered by ``lean``.
-    """
+def _cutpoints(probabilities: Array, targets: NDArray[Any]) -> list[float]:
+    """Where P(level >= k) makes level k, by coordinate search for the best quadratic-weighted kappa."""
     gold = targets.sum(axis=1).astype(int)
     cutpoints = [0.5, 0.5, 0.5]
     grid = np.round(np.arange(0.15, 0.86, 0.02), 2)
@@ -250,7 +252,7 @@ def _cutpoints(probabilities: Array, targets: NDArray[Any], lean: float) -> list
                 return quadratic_weighted_kappa(gold, levels(probabilities, trial))
 
             cutpoints[k] = _best(grid, score)
-    return [cutpoints[0], *(round(cutpoint - lean, 2) for cutpoint in cutpoints[1:])]
+    return cutpoints
 
 
 def levels(at_least: Array, cutpoints: list[float]) -> NDArray[np.int64]:

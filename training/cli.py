@@ -110,7 +110,7 @@ def finetune(
 
 @app.command()
 def average(
-    runs: Annotated[list[str], typer.Argument(help="Names of finished runs that differ in their seed.")],
+    runs: Annotated[list[str], typer.Argument(help="Names of finished runs; the wide branch is the first one's.")],
     run: Name = "average",
     work: Work = WORK,
 ) -> None:

@@ -33,6 +33,8 @@ WIDE_ROWS = 2**16
 BUCKETS = 2**20
 """Pairs of tokens are hashed to so many buckets, of which the frequent ones have a row."""
 PRIMES = (1_000_003, 15_485_863)
+WIDE = ("row_of_bucket", "wide_table", "wide_unit", "wide_idf")
+"""The buffers of the wide branch."""
 
 LAST_SPECIAL = 3
 """Ids up to here are the beginning, padding, end and unknown tokens, in XLM-R's order."""
@@ -101,7 +103,7 @@ class TriageNetwork(nn.Module):
 
     def wide_state(self) -> dict[str, Tensor]:
         """The wide branch's table; beside it fitting sets the ``offsets``."""
-        return self._copied("row_of_bucket", "wide_table", "wide_unit", "wide_idf")
+        return self._copied(*WIDE)
 
     def offsets(self) -> dict[str, Tensor]:
         """What both branches share: the biases and the ordinal thresholds."""

@@ -141,6 +141,12 @@ def test_the_mean_of_two_runs_lies_between_them_and_goes_the_same_road(
     recipe = json.loads((work / "runs" / "mean" / "recipe.json").read_text(encoding="utf-8"))
     assert [recipe["seed"], *(other["seed"] for other in recipe["averaged"])] == [1, 2]
     done("calibrate", "--run", "mean", "--work", work)
+    done("finetune", "--start", (work / "runs" / "mean" / "checkpoint").resolve(), *options[2:], "--run", "on")
+    done("calibrate", "--run", "on", "--work", work)
+    told = json.loads((work / "runs" / "on" / "draft.json").read_text(encoding="utf-8"))["recipe"]
+    assert told["start"] == "mean/checkpoint"
+    assert [told["start_recipe"]["seed"], told["start_recipe"]["averaged"][0]["seed"]] == [1, 2]
+    assert str(work.resolve()) not in json.dumps(told)
 
 
 def test_runs_of_different_depth_have_no_mean(exported: tuple[Path, Path, str], tiny_encoder: Path) -> None:
