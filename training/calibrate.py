@@ -32,7 +32,8 @@ from triage.taxonomy import CRISIS_RISKS, HEADS, TAXONOMY_VERSION, Head
 
 log = structlog.get_logger()
 
-LIMITS = Limits(max_tokens=512, window_overlap=64)
+LIMITS = Limits(max_tokens=128, window_overlap=32)
+"""Windows as long as the texts that the network is trained on: in longer ones a single cry for help is drowned."""
 HARD_ROW_WEIGHT = 0.25
 """Rows of a hard slice count this much: they are far more frequent in the corpus than in life."""
 GRID = np.round(np.arange(0.05, 0.91, 0.01), 2)

@@ -236,6 +236,8 @@ def _halve(path: Path, product: str) -> None:
     graph.graph.initializer.append(halves)
     cast = onnx.helper.make_node("Cast", [halves.name], [weights.name], to=onnx.TensorProto.FLOAT)
     graph.graph.node.insert(0, cast)
+    for part in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output, graph.graph):
+        del part.metadata_props[:]  # the exporter's notes name the files of the machine it ran on
     onnx.save(graph, path)
 
 

@@ -21,7 +21,7 @@ class Receipt(BaseModel):
     sla: str = Field(default="", description="Deadline file with its hash, the profile, and the holiday calendar.")
     playbook: str = ""
     text_sha256: str = Field(description="SHA-256 of the original text in UTF-8.")
-    windows: int = Field(ge=0, description="Windows of at most 512 tokens the model read; 0 when it was not run.")
+    windows: int = Field(ge=0, description="Windows of the text that the model read; 0 when it was not run.")
 
 
 class Decision(BaseModel):

@@ -70,6 +70,7 @@ def test_the_bundle_carries_what_it_was_made_of(exported: tuple[Path, Path, str]
     manifest = open_bundle(models / version).manifest
     assert manifest.recipe["layers"] == 2
     assert not Path(manifest.recipe["encoder"]).is_absolute()  # whose machine it was is nobody's business
+    assert b".py" not in (models / version / "model.onnx").read_bytes()  # nor in the exporter's notes
     assert manifest.corpus["sources"][0]["licence"] == "Apache-2.0"
     assert max(manifest.parity["fp32_max_difference"].values()) < 1e-3
     company = manifest.parity["alone_equals_in_company"]
@@ -248,6 +249,11 @@ def test_a_challenger_that_is_worse_on_one_type_is_not_promoted() -> None:
 
 def test_what_is_served_of_the_champion_fits_into_25_megabytes() -> None:
     assert served_bytes(ROOT / "models" / champion_manifest().version) <= 25_000_000
+
+
+def test_the_champion_s_windows_are_no_longer_than_the_texts_it_was_trained_on() -> None:
+    manifest = champion_manifest()
+    assert manifest.limits.max_tokens <= manifest.recipe["max_tokens"]
 
 
 def test_a_challenger_that_misses_more_cries_for_help_is_not_promoted() -> None:
