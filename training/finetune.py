@@ -131,39 +131,20 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
     if not recipe.start:
         some = rows.shuffle(seed=recipe.seed).select(range(min(STANDARDISED_ON, len(rows))))
         network.standardise(DataLoader(some, recipe.batch, collate_fn=collate))
-    arguments = TrainingArguments(
-        output_dir=str(run / "trainer"),
-        num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch,
-        lr_scheduler_type="linear",
-        warmup_steps=recipe.warmup,
-        max_grad_norm=1.0,
-        bf16=recipe.bf16,
-        use_cpu=not torch.cuda.is_available(),
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
-        logging_steps=50,
-        eval_strategy="steps",
-        eval_steps=EVERY,
-        per_device_eval_batch_size=64,
-        label_names=list(TARGETS),
-        save_steps=EVERY,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="average_precision",
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
-        disable_tqdm=not sys.stderr.isatty(),
-    )
+    evaluation = {
+        "eval_strategy": "steps",
+        "eval_steps": EVERY,
+        "per_device_eval_batch_size": 64,
+        "label_names": list(TARGETS),
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "average_precision",
+    }
     optimizer = torch.optim.AdamW(_parameter_groups(network, recipe), weight_decay=recipe.weight_decay, fused=True)
     steps = math.ceil(len(rows) / recipe.batch) * recipe.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_then_linear(recipe.warmup * steps, steps))
     trainer = Trainer(
         model=network,
-        args=arguments,
+        args=arguments(run, recipe, **evaluation),
         train_dataset=rows,
         eval_dataset=held_out,
         compute_metrics=_ranking,
@@ -171,10 +152,38 @@ def finetune(corpus: DatasetDict, run: Path, recipe: Recipe) -> None:
         optimizers=(optimizer, schedule),
         callbacks=[LogLine("finetune")],
     )
-    trainer.train(
-        resume_from_checkpoint=get_last_checkpoint(str(run / "trainer")) if (run / "trainer").exists() else None
-    )
+    go_on(trainer)
     save_checkpoint(network, tokenizer, run / "checkpoint")
+
+
+def arguments(run: Path, recipe: Any, **more: Any) -> TrainingArguments:
+    """What every run asks of the Trainer, and ``more``; the optimiser and its rates are given beside it."""
+    return TrainingArguments(
+        output_dir=str(run / "trainer"),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch,
+        max_grad_norm=1.0,
+        bf16=recipe.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        logging_steps=50,
+        save_steps=EVERY,
+        save_total_limit=2,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        disable_tqdm=not sys.stderr.isatty(),
+        **more,
+    )
+
+
+def go_on(trainer: Trainer) -> None:
+    """Train from the beginning, or from the last state that an interrupted run has saved."""
+    folder = Path(str(trainer.args.output_dir))
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None)
 
 
 def same_recipe(run: Path, wanted: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ Gururangan et al. 2020). The result is an ordinary encoder folder, which ``fenzh
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,11 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import BertModel, DataCollatorForLanguageModeling, Trainer, TrainingArguments, set_seed
+from transformers import BertModel, DataCollatorForLanguageModeling, Trainer, set_seed
 from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
-from transformers.trainer_utils import get_last_checkpoint
 
 from training.corpus import prepared_text
-from training.finetune import EVERY, LogLine, same_recipe, warmup_then_linear
+from training.finetune import LogLine, arguments, go_on, same_recipe, warmup_then_linear
 from training.network import load_encoder, load_tokenizer
 from training.progress import track
 
@@ -95,23 +93,7 @@ def pretrain(data: Path, run: Path, recipe: Pretraining) -> Path:
     collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=recipe.masked)
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(run / "trainer"),
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.batch,
-            bf16=recipe.bf16,
-            use_cpu=not torch.cuda.is_available(),
-            train_sampling_strategy="group_by_length",
-            length_column_name="length",
-            logging_steps=50,
-            save_steps=EVERY,
-            save_total_limit=2,
-            seed=recipe.seed,
-            data_seed=recipe.seed,
-            report_to=[],
-            remove_unused_columns=False,
-            disable_tqdm=not sys.stderr.isatty(),
-        ),
+        args=arguments(run, recipe),
         train_dataset=rows,
         data_collator=lambda batch: collate([{"input_ids": row["input_ids"]} for row in batch]),
         optimizers=(
@@ -120,9 +102,7 @@ def pretrain(data: Path, run: Path, recipe: Pretraining) -> Path:
         ),
         callbacks=[LogLine("pretrain")],
     )
-    trainer.train(
-        resume_from_checkpoint=get_last_checkpoint(str(run / "trainer")) if (run / "trainer").exists() else None
-    )
+    go_on(trainer)
     model.encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
